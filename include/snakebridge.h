@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * snakebridge.h - call Python from C (C11) and C++ (C++20), through typed bindings or by name.
+ *
+ *   sb_session *py = sb_open();
+ *   double x = py_math_sqrt(py, 2.0);                                  typed, from py/math.h
+ *   double y = sb_as_double(py, sb_call(py, "math.hypot", 3, 4));      the same by name
+ *   return sb_close(py);                                               prints an error nobody looked at
+ *
+ * Errors.   The first error sticks to the session; until it is cleared every call returns a zero of its type and does
+ *           nothing. Only sb_close, the ends of scopes, sb_keep and sb_release still act. Test sb_failed() before a
+ *           side effect of your own and in every loop whose end depends on a Python result.
+ * Memory.   Arguments are borrowed for the call. Results (text, bytes, arrays, objects) belong to the innermost open
+ *           SB_SCOPE, or to the session, and die with it; sb_keep moves one outwards, sb_release drops one early.
+ * Threads.  A session, and what came out of it, is used by one thread at a time; a call from a second one meanwhile
+ *           returns the zero of its type, leaves the first alone, and is reported. Different sessions are independent.
+ */
+#ifndef SNAKEBRIDGE_H
+#define SNAKEBRIDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef SB_STRICT /* an int for a string, a wrong pointer: errors in this file, as gcc 14 and clang 16 have them */
+#if defined __GNUC__ && !defined __cplusplus
+#pragma GCC diagnostic error "-Wint-conversion"
+#pragma GCC diagnostic error "-Wincompatible-pointer-types"
+#endif
+#endif
+#ifdef __clang__ /* not a system header to clang, which would then not check conversions in the macros' arguments */
+#pragma clang diagnostic ignored "-Wgnu-empty-struct"
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#pragma clang diagnostic ignored "-Wgnu-empty-initializer"
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#pragma clang diagnostic ignored "-Wgnu-auto-type"
+#pragma clang diagnostic ignored "-Woverlength-strings"
+#elif defined __GNUC__
+#pragma GCC system_header /* an empty "..." is standard only since C23 and C++20 */
+#endif
+
+#define SB_VERSION "0.1.0"
+#define SB_ABI 1 /* changes when headers generated before would no longer work */
+#ifndef SB_API
+#define SB_API __attribute__((visibility("default")))
+#endif
+#define SB_PRINTF_(f, a) __attribute__((format(printf, f, a)))
+#define SB_AUTO_(end) __attribute__((cleanup(end)))
+#define SB_UNUSED_ __attribute__((unused))
+/* Takes no room. C would let `.axis = 0` fill the first member of an sb_value (brace elision): this has none to fill. */
+#ifdef __cplusplus
+#define SB_GUARD_(name)
+#else
+#define SB_GUARD_(name)                                                                            \
+    struct {                                                                                       \
+    } name;
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- nouns ------------------------------------------------------------------------------------------------------ */
+
+typedef struct sb_session sb_session; /* one user of Python: its objects, errors and scopes are its own */
+
+/* A Python object that stays in Python. Generated classes are unions around it: `.object` is the untyped handle,
+ * `.as_Base` a checked, free upcast. Id 0 means None only; whether a call failed, sb_failed tells. */
+typedef struct sb_object {
+    uint64_t id;
+} sb_object;
+
+/* Text and bytes: pointer and length. Text is UTF-8, may contain NULs, and always has one more NUL behind its end, so
+ * that `.ptr` prints. After an error: {"", 0}. */
+typedef struct sb_str {
+    const char *ptr;
+    size_t len;
+} sb_str;
+typedef struct sb_bytes {
+    const unsigned char *ptr;
+    size_t len;
+} sb_bytes;
+
+typedef enum sb_dtype {
+    SB_DTYPE_NONE,
+    SB_BOOL8,
+    SB_INT8,
+    SB_INT16,
+    SB_INT32,
+    SB_INT64,
+    SB_UINT8,
+    SB_UINT16,
+    SB_UINT32,
+    SB_UINT64,
+    SB_FLOAT16,
+    SB_FLOAT32,
+    SB_FLOAT64,
+    SB_COMPLEX64,
+    SB_COMPLEX128
+} sb_dtype;
+
+/* An N-dimensional strided view. Strides are in bytes; all zero means C order. As an argument it is copied once. */
+#define SB_MAX_NDIM 8 /* what has more stays an object */
+typedef struct sb_array {
+    void *data;
+    sb_dtype dtype;
+    int32_t ndim;
+    int64_t shape[SB_MAX_NDIM], strides[SB_MAX_NDIM];
+} sb_array;
+
+typedef enum sb_kind {
+    SB_UNSET, /* zero: no value at all, which differs from None */
+    SB_NONE_,
+    SB_BOOL_,
+    SB_INT_,
+    SB_UINT_,   /* only beyond INT64_MAX */
+    SB_BIGINT_, /* beyond 64 bits: decimal digits in `str` */
+    SB_FLOAT_,
+    SB_COMPLEX_,
+    SB_STR_,
+    SB_BYTES_,
+    SB_LIST_,
+    SB_TUPLE_,
+    SB_SET_,
+    SB_FROZENSET_,
+    SB_DICT_,
+    SB_ARRAY_,
+    SB_OBJECT_,
+    SB_KEYWORD_, /* only as an argument: SB_KW */
+    SB_FAILED_   /* the result of a call that failed or was skipped */
+} sb_kind;
+
+/* A Python value held in C: 24 bytes, by value, copied freely; what it points to belongs to a scope (results) or to
+ * the caller (arguments). */
+typedef struct sb_value {
+    SB_GUARD_(write_SB_around_it_)
+    sb_kind kind;
+    uint32_t reserved;
+    union {
+        bool b;
+        int64_t i;
+        uint64_t u;
+        double f;
+        double complex_[2];
+        sb_str str;
+        sb_bytes bytes;
+        struct {
+            const struct sb_value *ptr;
+            size_t len; /* a dict: pairs; key, value, key, value lie behind `ptr` */
+        } items;
+        const sb_array *array;
+        sb_object object;
+    } as;
+} sb_value;
+
+/* Values with their count, as the macros make them. */
+typedef struct sb_args {
+    const sb_value *ptr;
+    size_t len;
+} sb_args;
+
+/* The place of a call; filled in by the macros. */
+typedef struct sb_site {
+    const char *file;
+    const char *given; /* the options as they were written, "" if there are none */
+    int line;
+} sb_site;
+
+/* ---- sessions --------------------------------------------------------------------------------------------------- */
+
+/* Written by `snakebridge generate` into py/_project.h: where a program finds its Python. Fields grow at the end. */
+typedef struct sb_project {
+    size_t size;
+    const char *python;             /* interpreter of the environment, or NULL */
+    const char *engine;             /* the engine's file, or NULL: beside the library */
+    const char *transport;          /* "worker" or "inprocess", or NULL */
+    const char *const *python_path; /* folders in front of sys.path; NULL-terminated, or NULL */
+    const char *root;               /* the folder of pyproject.toml, or NULL */
+} sb_project;
+extern const sb_project sb_project_ __attribute__((weak, visibility("hidden")));
+
+typedef struct sb_options {
+    size_t size;               /* set by the macro */
+    const sb_project *project; /* set by the macro */
+    const char *transport; /* "worker" or "inprocess"; NULL: $SNAKEBRIDGE_TRANSPORT, the project, "worker" */
+    const char *python;    /* interpreter or environment; NULL: $SNAKEBRIDGE_PYTHON, the project, "python3" */
+    double timeout;        /* seconds for every call; 0: none */
+    bool exit_on_error;    /* for scripts: print the first error and exit(1) */
+    bool quiet;            /* sb_close does not print an error that was never looked at */
+    void (*on_error)(sb_session *py, void *user); /* called once for every first error */
+    void *user;
+} sb_options;
+
+/* Opens a session: sb_open(), sb_open(.timeout = 2, .quiet = true). Python starts on its first call. Never NULL but
+ * for want of memory; what else fails is the session's first error. Ends with sb_close. */
+SB_API sb_session *sb_open(const sb_options *options);
+#define sb_open(...)                                                                               \
+    (sb_open)(SB_STRUCT_(sb_options, .size = sizeof(sb_options), .project = &sb_project_, __VA_ARGS__))
+
+/* Releases everything the session holds and frees it. Returns 0, or 1 if an error was pending, which it prints on
+ * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. */
+SB_API int sb_close(sb_session *py);
+
+/* The `user` of sb_open's options. */
+SB_API void *sb_user(sb_session *py);
+
+/* Settings for the calls in the rest of this block: SB_USING(py, .timeout = 0.5); */
+typedef struct sb_using {
+    size_t size;    /* set by the macro */
+    double timeout; /* seconds; 0: none */
+} sb_using;
+
+/* ---- errors ----------------------------------------------------------------------------------------------------- */
+
+#define SB_CODES_(X)                                                                               \
+    X(OK, 0, "no error")                                                                           \
+    X(E_PYTHON, 1, "a Python exception")                                                           \
+    X(E_TYPE, 2, "a value of another type than declared")                                          \
+    X(E_RANGE, 3, "a value that does not fit")                                                     \
+    X(E_TIMEOUT, 4, "the call's time ran out")                                                     \
+    X(E_WORKER_DIED, 5, "the worker process ended")                                                \
+    X(E_STALE, 6, "an object whose scope or worker is gone")                                       \
+    X(E_SESSION, 7, "an object of another session")                                                \
+    X(E_CONFIG, 8, "Python could not be started as configured")                                    \
+    X(E_MEMORY, 9, "out of memory")                                                                \
+    X(E_LIMIT, 10, "a documented limit was reached")                                               \
+    X(E_PROTOCOL, 11, "the worker broke the protocol")                                             \
+    X(E_MISUSE, 12, "a call that is not allowed here")                                             \
+    X(E_SYSTEM, 13, "the operating system refused")
+
+typedef enum sb_code {
+#define SB_CODE_(name, number, text) SB_##name = number,
+    SB_CODES_(SB_CODE_)
+#undef SB_CODE_
+} sb_code;
+
+typedef struct sb_error {
+    sb_code code;
+    const char *type;      /* "ValueError", "json.decoder.JSONDecodeError"; our own: "SB_E_TIMEOUT". Never NULL */
+    const char *message;   /* never NULL */
+    const char *traceback; /* the Python traceback or stack, or "" */
+    const char *function;  /* "pandas.read_csv" */
+    const char *file;      /* the C call */
+    int line;
+    uint64_t skipped;    /* calls that did nothing since */
+    sb_object exception; /* id 0 if it did not come from Python; lives until the error is cleared */
+} sb_error;
+
+/* True if an error is pending. Waits for the calls in flight. NULL: true. */
+SB_API bool sb_failed(sb_session *py);
+/* The pending error, or NULL; valid until it is cleared. Waits for the calls in flight. NULL session: SB_E_MISUSE. */
+SB_API const sb_error *sb_get_error(sb_session *py);
+/* Writes the pending error to `to`: "main.c:12: pandas.read_csv: FileNotFoundError: ...", then the traceback. */
+SB_API void sb_print_error(sb_session *py, FILE *to);
+SB_API void sb_clear_error(sb_session *py);
+/* True, and the error is cleared, if the pending error is an instance of `type`: a Python exception class
+ * ("KeyError", "json.JSONDecodeError"; subclasses match), a code ("SB_E_TIMEOUT"), or NULL for any. */
+SB_API bool sb_catch(sb_session *py, const char *type);
+/* "SB_E_TIMEOUT" for SB_E_TIMEOUT. */
+SB_API const char *sb_code_name(sb_code code);
+
+/* ---- values ----------------------------------------------------------------------------------------------------- */
+
+/* Each sets SB_E_TYPE or SB_E_RANGE and returns zero when `v` is something else. Numbers convert if exact; an object
+ * (a NumPy scalar, a subclass of str, ...) is asked for its value. */
+#define sb_as_bool(py, x) sb_as_bool_(py, SB_SITE_(""), SB(x))
+#define sb_as_int(py, x) sb_as_int_(py, SB_SITE_(""), SB(x))
+#define sb_as_double(py, x) sb_as_double_(py, SB_SITE_(""), SB(x))
+#define sb_as_str(py, x) sb_as_str_(py, SB_SITE_(""), SB(x))
+#define sb_as_bytes(py, x) sb_as_bytes_(py, SB_SITE_(""), SB(x))
+/* Whatever has numbers in order (ndarray, buffer, list of numbers); C order, the dtype of the source. A copy. */
+#define sb_as_array(py, x) sb_as_array_(py, SB_SITE_(""), SB(x))
+/* The Python object for `x`: made from it if it is plain data. */
+#define sb_as_object(py, x) sb_as_object_(py, SB_SITE_(""), SB(x))
+/* A deep copy of a list, dict, set or array as plain data; what has no C form stays an object in it. */
+#define sb_fetch(py, x) sb_fetch_(py, SB_SITE_(""), SB(x))
+
+static inline bool sb_is_none(sb_value v) { return v.kind == SB_NONE_; }
+static inline bool sb_is_unset(sb_value v) { return v.kind == SB_UNSET; }
+
+/* len(x), x[i] and x.get(key), of plain data or of an object. sb_get is unset if there is no such key. */
+#define sb_count(py, x) sb_count_(py, SB_SITE_(""), SB(x))
+#define sb_nth(py, x, i) sb_nth_(py, SB_SITE_(""), SB(x), i)
+#define sb_get(py, x, key) sb_get_(py, SB_SITE_(""), SB(x), SB(key))
+
+static inline sb_value sb_of_kind_(sb_kind k)
+{
+    sb_value v;
+    __builtin_memset(&v, 0, sizeof v);
+    v.kind = k;
+    return v;
+}
+static inline sb_value sb_from_bool(bool x)
+{
+    sb_value v = sb_of_kind_(SB_BOOL_);
+    v.as.b = x;
+    return v;
+}
+static inline sb_value sb_from_int(int64_t x)
+{
+    sb_value v = sb_of_kind_(SB_INT_);
+    v.as.i = x;
+    return v;
+}
+static inline sb_value sb_from_uint(uint64_t x)
+{
+    sb_value v = sb_of_kind_(x > INT64_MAX ? SB_UINT_ : SB_INT_);
+    v.as.u = x;
+    return v;
+}
+static inline sb_value sb_from_double(double x)
+{
+    sb_value v = sb_of_kind_(SB_FLOAT_);
+    v.as.f = x;
+    return v;
+}
+static inline sb_value sb_from_complex(double re, double im)
+{
+    sb_value v = sb_of_kind_(SB_COMPLEX_);
+    v.as.complex_[0] = re;
+    v.as.complex_[1] = im;
+    return v;
+}
+static inline sb_value sb_from_str(sb_str x)
+{
+    sb_value v = sb_of_kind_(SB_STR_);
+    v.as.str = x;
+    return v;
+}
+static inline sb_value sb_from_cstr(const char *x)
+{
+    sb_value v = sb_of_kind_(x ? SB_STR_ : SB_NONE_);
+    if (x) {
+        v.as.str.ptr = x;
+        v.as.str.len = __builtin_strlen(x);
+    }
+    return v;
+}
+static inline sb_value sb_from_bytes(sb_bytes x)
+{
+    sb_value v = sb_of_kind_(SB_BYTES_);
+    v.as.bytes = x;
+    return v;
+}
+static inline sb_value sb_from_object(sb_object x)
+{
+    sb_value v = sb_of_kind_(x.id ? SB_OBJECT_ : SB_NONE_);
+    v.as.object = x;
+    return v;
+}
+static inline sb_value sb_from_array(const sb_array *x)
+{
+    sb_value v = sb_of_kind_(x ? SB_ARRAY_ : SB_NONE_);
+    v.as.array = x;
+    return v;
+}
+/* An integer of any size by its decimal digits, with a sign or without. */
+static inline sb_value sb_from_digits(const char *digits)
+{
+    sb_value v = sb_from_cstr(digits);
+    v.kind = SB_BIGINT_;
+    return v;
+}
+
+#define SB_NONE (sb_of_kind_(SB_NONE_))
+#define SB_TRUE (sb_from_bool(true)) /* in C before C23, true and a == b are ints: SB_TRUE, (bool)(a == b) */
+#define SB_FALSE (sb_from_bool(false))
+
+/* Containers in the memory of the current scope: SB_LIST(py, 1, "two", df), SB_DICT(py, "key", 1, "other", 2.5).
+ * Up to 64 places; more: sb_list_new with sb_push, or sb_put for a dict. */
+#define SB_LIST(py, ...) sb_items_(py, SB_SITE_(""), SB_LIST_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define SB_TUPLE(py, ...) sb_items_(py, SB_SITE_(""), SB_TUPLE_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define SB_SET(py, ...) sb_items_(py, SB_SITE_(""), SB_SET_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define SB_DICT(py, ...) sb_items_(py, SB_SITE_(""), SB_DICT_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+SB_API sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args items);
+/* An empty list, tuple, set or dict with room for `capacity` items or pairs. */
+SB_API sb_value sb_list_new(sb_session *py, sb_kind kind, size_t capacity);
+#define sb_push(py, list, x) sb_push_(py, SB_SITE_(""), list, SB(x))
+#define sb_put(py, dict, key, x) sb_put_(py, SB_SITE_(""), dict, SB(key), SB(x))
+
+/* ---- arrays ----------------------------------------------------------------------------------------------------- */
+
+/* Zeroed memory of the current scope. `shape` has `ndim` (0 to 8) lengths >= 0. */
+SB_API sb_array sb_array_new(sb_session *py, sb_dtype dtype, int ndim, const int64_t *shape);
+SB_API sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *shape);
+/* The elements if `a` is C-ordered and of type T, and their count; NULL and SB_E_TYPE otherwise. */
+#define SB_DATA(py, a, T, count) ((T *)sb_array_data_(py, SB_SITE_(""), a, SB_DTYPE_(T), count))
+
+/* ---- calls by name ---------------------------------------------------------------------------------------------- */
+
+/* sb_call(py, "numpy.mean", &a, SB_KW("axis", 0)). Immutable results come as values, others as objects in a value. */
+#define sb_call(py, name, ...) sb_call_(py, SB_SITE_(""), name, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define sb_method(py, x, name, ...) sb_method_(py, SB_SITE_(""), SB(x), name, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define SB_KW(name, x) sb_keyword_(name), SB(x) /* a keyword argument of a dynamic call */
+/* What `name` names: a module ("os.path") or what is in it ("math.pi", "pandas.DataFrame"). */
+#define sb_import(py, name) sb_import_(py, SB_SITE_(""), name)
+#define sb_attr(py, x, name) sb_attr_(py, SB_SITE_(""), SB(x), name)
+#define sb_set_attr(py, x, name, v) sb_set_attr_(py, SB_SITE_(""), SB(x), name, SB(v))
+#define sb_item(py, x, key) sb_item_(py, SB_SITE_(""), SB(x), SB(key))
+#define sb_set_item(py, x, key, v) sb_set_item_(py, SB_SITE_(""), SB(x), SB(key), SB(v))
+/* a op b: + - * / // % ** @ & | ^ << >> < <= == != > >= in is */
+#define sb_op(py, a, op, b) sb_op_(py, SB_SITE_(""), SB(a), op, SB(b))
+#define sb_is(py, a, b) sb_is_(py, SB_SITE_(""), SB(a), SB(b)) /* the same Python object? */
+#define sb_to_str(py, x) sb_to_str_(py, SB_SITE_(""), SB(x))   /* str(x) */
+#define sb_print(py, x) sb_print_(py, SB_SITE_(""), SB(x))     /* print(x), on C's stdout */
+
+SB_API sb_value sb_call_(sb_session *py, const sb_site *at, const char *name, sb_args args);
+SB_API sb_value sb_method_(sb_session *py, const sb_site *at, sb_value x, const char *name,
+                           sb_args args);
+SB_API sb_value sb_import_(sb_session *py, const sb_site *at, const char *name);
+SB_API sb_value sb_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name);
+SB_API void sb_set_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name,
+                         sb_value v);
+SB_API sb_value sb_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key);
+SB_API void sb_set_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key, sb_value v);
+SB_API sb_value sb_op_(sb_session *py, const sb_site *at, sb_value a, const char *op, sb_value b);
+SB_API bool sb_is_(sb_session *py, const sb_site *at, sb_value a, sb_value b);
+SB_API sb_str sb_to_str_(sb_session *py, const sb_site *at, sb_value x);
+SB_API void sb_print_(sb_session *py, const sb_site *at, sb_value x);
+
+SB_API bool sb_as_bool_(sb_session *py, const sb_site *at, sb_value v);
+SB_API int64_t sb_as_int_(sb_session *py, const sb_site *at, sb_value v);
+SB_API double sb_as_double_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_str sb_as_str_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_bytes sb_as_bytes_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_array sb_as_array_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_object sb_as_object_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v);
+SB_API size_t sb_count_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_value sb_nth_(sb_session *py, const sb_site *at, sb_value v, size_t i);
+SB_API sb_value sb_get_(sb_session *py, const sb_site *at, sb_value v, sb_value key);
+SB_API void sb_push_(sb_session *py, const sb_site *at, sb_value *list, sb_value x);
+SB_API void sb_put_(sb_session *py, const sb_site *at, sb_value *dict, sb_value key, sb_value x);
+SB_API void *sb_array_data_(sb_session *py, const sb_site *at, sb_array a, sb_dtype dtype,
+                            int64_t *count);
+
+/* ---- scopes ----------------------------------------------------------------------------------------------------- */
+
+/* Results made in the rest of this block die at its end, however it is left (break, return, goto): SB_SCOPE(py);
+ * Never jump forward over one. longjmp, exit and pthread_exit run no cleanup. */
+#define SB_SCOPE(py)                                                                               \
+    sb_scope SB_CAT_(sb_scope_, __COUNTER__) SB_UNUSED_ SB_AUTO_(sb_scope_close) = sb_scope_open(py)
+typedef struct sb_scope {
+    sb_session *py;
+    uint32_t depth;
+} sb_scope;
+SB_API sb_scope sb_scope_open(sb_session *py);
+SB_API void sb_scope_close(sb_scope *scope); /* closes the scopes inside it too */
+
+/* Move a result to the scope around the innermost one; they return it, text with its new place. */
+SB_API sb_object sb_keep(sb_session *py, sb_object o);
+SB_API sb_str sb_keep_str(sb_session *py, sb_str s);
+SB_API sb_value sb_keep_value(sb_session *py, sb_value v);
+/* Drops an object before its scope ends. Id 0: nothing. */
+SB_API void sb_release(sb_session *py, sb_object o);
+
+typedef struct sb_used {
+    sb_session *py;
+    double timeout;
+} sb_used;
+SB_API sb_used sb_using_begin_(sb_session *py, const sb_using *u);
+SB_API void sb_using_end_(sb_used *used);
+#define SB_USING(py, ...)                                                                          \
+    sb_used SB_CAT_(sb_using_, __COUNTER__) SB_UNUSED_ SB_AUTO_(sb_using_end_) = sb_using_begin_(  \
+        py, SB_STRUCT_(sb_using, .size = sizeof(sb_using), __VA_ARGS__))
+
+/* ---- the process ------------------------------------------------------------------------------------------------ */
+
+/* Where the library reports what belongs to no call (use by two threads, a worker that died idle). `level` as in
+ * syslog(3): 3 error, 4 warning, 6 info. Default: stderr, for levels up to 4. NULL restores it. Any thread. */
+SB_API void sb_set_log(void (*log)(int level, const char *text, void *user), void *user);
+/* Memory for everything the library allocates in C: realloc's contract, and free when `size` is 0. Before the first
+ * sb_open only; later SB_E_MISUSE is returned, else SB_OK. */
+SB_API sb_code sb_set_allocator(void *(*resize)(void *ptr, size_t size, void *user), void *user);
+/* SB_VERSION of the library that is linked. */
+SB_API const char *sb_version(void);
+
+#define SB_CAT_(a, b) SB_CAT2_(a, b)
+#define SB_CAT2_(a, b) a##b
+
+#ifdef __cplusplus
+} /* extern "C" */
+#include <initializer_list>
+#include <type_traits>
+/* ---- C++: the same names through overloads and temporaries ------------------------------------------------------ */
+inline sb_value SB(bool x) { return sb_from_bool(x); }
+inline sb_value SB(int x) { return sb_from_int(x); }
+inline sb_value SB(long x) { return sb_from_int(x); }
+inline sb_value SB(long long x) { return sb_from_int(x); }
+inline sb_value SB(unsigned x) { return sb_from_uint(x); }
+inline sb_value SB(unsigned long x) { return sb_from_uint(x); }
+inline sb_value SB(unsigned long long x) { return sb_from_uint(x); }
+inline sb_value SB(float x) { return sb_from_double(static_cast<double>(x)); }
+inline sb_value SB(double x) { return sb_from_double(x); }
+inline sb_value SB(const char *x) { return sb_from_cstr(x); }
+inline sb_value SB(sb_str x) { return sb_from_str(x); }
+inline sb_value SB(sb_bytes x) { return sb_from_bytes(x); }
+inline sb_value SB(sb_object x) { return sb_from_object(x); }
+inline sb_value SB(const sb_array *x) { return sb_from_array(x); }
+inline sb_value SB(sb_value x) { return x; }
+sb_value SB(char x) = delete;
+sb_value SB(const void *) = delete; /* else any pointer becomes a bool */
+template <class H> auto SB(H h) -> decltype(sb_from_object(h.object))
+{
+    static_assert(sizeof(H) == sizeof(sb_object), "not a handle");
+    return sb_from_object(h.object);
+}
+namespace sb_
+{
+template <class T> const T *addr(const T &t) { return &t; } /* lives to the end of the full expression */
+template <size_t N> struct argv {
+    sb_value v[N + 1];
+    size_t n;
+    operator sb_args() const { return sb_args { v, n }; }
+};
+template <size_t N, class... R>
+void fill(sb_value *v, size_t &n, const char (&x)[N], const R &...rest);
+inline void fill(sb_value *, size_t &) {}
+template <class T, class... R> void fill(sb_value *v, size_t &n, const T &x, const R &...rest)
+{
+    v[n++] = SB(x);
+    fill(v, n, rest...);
+}
+template <size_t N, class... R>
+void fill(sb_value *v, size_t &n, const char (&x)[N], const R &...rest)
+{
+    v[n++] = sb_from_cstr(x);
+    fill(v, n, rest...);
+}
+template <class... A> argv<sizeof...(A)> args(int, const A &...a)
+{
+    argv<sizeof...(A)> r {};
+    fill(r.v, r.n, a...);
+    return r;
+}
+template <class T> constexpr sb_dtype dtype()
+{
+    if constexpr (std::is_same_v<T, bool>)
+        return SB_BOOL8;
+    else if constexpr (std::is_floating_point_v<T>)
+        return sizeof(T) == 4 ? SB_FLOAT32 : SB_FLOAT64;
+    else
+        return static_cast<sb_dtype>((std::is_signed_v<T> ? SB_INT8 : SB_UINT8) +
+                                     (sizeof(T) == 1   ? 0
+                                      : sizeof(T) == 2 ? 1
+                                      : sizeof(T) == 4 ? 2
+                                                       : 3));
+}
+template <class T> sb_array view(T *p, std::initializer_list<int64_t> d)
+{
+    return sb_array_view_(const_cast<std::remove_const_t<T> *>(p), dtype<std::remove_const_t<T>>(),
+                          static_cast<int>(d.size()), d.begin());
+}
+} // namespace sb_
+#define SB_SITE_(text) (::sb_::addr(sb_site { __FILE__, text, __LINE__ }))
+#define SB_OPTS_(T, text, ...)                                                                     \
+    (::sb_::addr(T { .site = { __FILE__, text, __LINE__ }, __VA_ARGS__ }))
+#define SB_ARGS_(...) (static_cast<sb_args>(::sb_::args(__VA_ARGS__)))
+#define SB_STRUCT_(T, ...) (::sb_::addr(T { __VA_ARGS__ }))
+#define SB_DTYPE_(T) (::sb_::dtype<T>())
+#define SB_ARRAY(ptr, ...) (::sb_::view(ptr, { __VA_ARGS__ }))
+#else
+/* ---- C: _Generic, statement expressions ------------------------------------------------------------------------- */
+/* Anything a C program holds as a Python value; `x` is evaluated once. A char is refused: 'a' is an int in C. */
+#define SB(x) SB_WRAP_(SB_CAT_(sb_x_, __COUNTER__), x)
+#define SB_WRAP_(v, x)                                                                             \
+    (__extension__({                                                                               \
+        __auto_type v = (x);                                                                       \
+        _Static_assert(SB_TAG_(v), "SB(): no Python value can be made of this type");              \
+        sb_wrap_(&v, SB_TAG_(v));                                                                  \
+    }))
+/* clang-format off */
+#define SB_TAG_(v) _Generic((v), bool: 'b', char: 0, signed char: 'c', unsigned char: 'C', short: 'h',              \
+    unsigned short: 'H', int: 'i', unsigned: 'I', long: 'l', unsigned long: 'L', long long: 'l',                    \
+    unsigned long long: 'L', float: 'f', double: 'd', char *: 's', const char *: 's', sb_str: 'S', sb_bytes: 'B',   \
+    sb_object: 'o', sb_array *: 'a', const sb_array *: 'a', sb_value: 'v',                                          \
+    default: __builtin_classify_type(v) == 13 && sizeof(v) == sizeof(sb_object) ? 'o' : 0) /* 13: a union */
+/* clang-format on */
+static inline __attribute__((always_inline)) sb_value sb_wrap_(const void *p, int tag)
+{
+    switch (tag) {
+    case 'b':
+        return sb_from_bool(*(const bool *)p);
+    case 'c':
+        return sb_from_int(*(const signed char *)p);
+    case 'C':
+        return sb_from_int(*(const unsigned char *)p);
+    case 'h':
+        return sb_from_int(*(const short *)p);
+    case 'H':
+        return sb_from_int(*(const unsigned short *)p);
+    case 'i':
+        return sb_from_int(*(const int *)p);
+    case 'I':
+        return sb_from_int(*(const unsigned *)p);
+    case 'l':
+        return sb_from_int(*(const long *)p);
+    case 'L':
+        return sb_from_uint(*(const unsigned long *)p);
+    case 'f':
+        return sb_from_double((double)*(const float *)p);
+    case 'd':
+        return sb_from_double(*(const double *)p);
+    case 's':
+        return sb_from_cstr(*(const char *const *)p);
+    case 'S':
+        return sb_from_str(*(const sb_str *)p);
+    case 'B':
+        return sb_from_bytes(*(const sb_bytes *)p);
+    case 'o':
+        return sb_from_object(*(const sb_object *)p);
+    case 'a':
+        return sb_from_array(*(const sb_array *const *)p);
+    default:
+        return *(const sb_value *)p;
+    }
+}
+#define SB_SITE_(text) (&(const sb_site) { __FILE__, text, __LINE__ })
+#define SB_OPTS_(T, text, ...) (&(const T) { .site = { __FILE__, text, __LINE__ }, __VA_ARGS__ })
+#define SB_STRUCT_(T, ...) (&(const T) { __VA_ARGS__ })
+/* clang-format off */
+#define SB_DTYPE_(T) _Generic((T *)0, bool *: SB_BOOL8, char *: SB_INT8, signed char *: SB_INT8,                     \
+    unsigned char *: SB_UINT8, short *: SB_INT16, unsigned short *: SB_UINT16, int *: SB_INT32, unsigned *: SB_UINT32, \
+    long *: SB_INT64, unsigned long *: SB_UINT64, long long *: SB_INT64, unsigned long long *: SB_UINT64,            \
+    float *: SB_FLOAT32, double *: SB_FLOAT64, const bool *: SB_BOOL8, const signed char *: SB_INT8,                 \
+    const unsigned char *: SB_UINT8, const short *: SB_INT16, const unsigned short *: SB_UINT16,                     \
+    const int *: SB_INT32, const unsigned *: SB_UINT32, const long *: SB_INT64, const unsigned long *: SB_UINT64,    \
+    const long long *: SB_INT64, const unsigned long long *: SB_UINT64, const float *: SB_FLOAT32,                   \
+    const double *: SB_FLOAT64)
+/* SB_ARRAY(buffer, rows, cols): a view of C memory, with the element type taken from the pointer. */
+#define SB_ARRAY(ptr, ...) \
+    sb_array_view_((void *)(ptr), SB_DTYPE_(__typeof__(*(ptr))), \
+                   (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]){ __VA_ARGS__ })
+/* SB_ARGS_(0, 1, "a", SB_KW("k", x)): each through SB(), with their count. The leading 0 makes none legal. */
+#define SB_ARGS_(...) \
+    ((sb_args){ (const sb_value[]){ SB_NONE SB_EACH_(__VA_ARGS__) } + 1, SB_NARGS_(__VA_ARGS__) })
+#define SB_NARGS_(...) SB_PICK_(__VA_ARGS__, 64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, \
+    47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20,  \
+    19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define SB_PICK_(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, \
+    a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, a40, a41, a42, a43,    \
+    a44, a45, a46, a47, a48, a49, a50, a51, a52, a53, a54, a55, a56, a57, a58, a59, a60, a61, a62, a63, a64, n, ...) n
+/* clang-format on */
+#define SB_EACH_(...) SB_CAT_(SB_EACH_, SB_NARGS_(__VA_ARGS__))(__VA_ARGS__)
+#define SB_EACH_0(z)
+#define SB_EACH_1(z, x) , SB(x)
+#define SB_EACH_2(z, x, ...) , SB(x) SB_EACH_1(z, __VA_ARGS__)
+#define SB_EACH_3(z, x, ...) , SB(x) SB_EACH_2(z, __VA_ARGS__)
+#define SB_EACH_4(z, x, ...) , SB(x) SB_EACH_3(z, __VA_ARGS__)
+#define SB_EACH_5(z, x, ...) , SB(x) SB_EACH_4(z, __VA_ARGS__)
+#define SB_EACH_6(z, x, ...) , SB(x) SB_EACH_5(z, __VA_ARGS__)
+#define SB_EACH_7(z, x, ...) , SB(x) SB_EACH_6(z, __VA_ARGS__)
+#define SB_EACH_8(z, x, ...) , SB(x) SB_EACH_7(z, __VA_ARGS__)
+#define SB_EACH_9(z, x, ...) , SB(x) SB_EACH_8(z, __VA_ARGS__)
+#define SB_EACH_10(z, x, ...) , SB(x) SB_EACH_9(z, __VA_ARGS__)
+#define SB_EACH_11(z, x, ...) , SB(x) SB_EACH_10(z, __VA_ARGS__)
+#define SB_EACH_12(z, x, ...) , SB(x) SB_EACH_11(z, __VA_ARGS__)
+#define SB_EACH_13(z, x, ...) , SB(x) SB_EACH_12(z, __VA_ARGS__)
+#define SB_EACH_14(z, x, ...) , SB(x) SB_EACH_13(z, __VA_ARGS__)
+#define SB_EACH_15(z, x, ...) , SB(x) SB_EACH_14(z, __VA_ARGS__)
+#define SB_EACH_16(z, x, ...) , SB(x) SB_EACH_15(z, __VA_ARGS__)
+#define SB_EACH_17(z, x, ...) , SB(x) SB_EACH_16(z, __VA_ARGS__)
+#define SB_EACH_18(z, x, ...) , SB(x) SB_EACH_17(z, __VA_ARGS__)
+#define SB_EACH_19(z, x, ...) , SB(x) SB_EACH_18(z, __VA_ARGS__)
+#define SB_EACH_20(z, x, ...) , SB(x) SB_EACH_19(z, __VA_ARGS__)
+#define SB_EACH_21(z, x, ...) , SB(x) SB_EACH_20(z, __VA_ARGS__)
+#define SB_EACH_22(z, x, ...) , SB(x) SB_EACH_21(z, __VA_ARGS__)
+#define SB_EACH_23(z, x, ...) , SB(x) SB_EACH_22(z, __VA_ARGS__)
+#define SB_EACH_24(z, x, ...) , SB(x) SB_EACH_23(z, __VA_ARGS__)
+#define SB_EACH_25(z, x, ...) , SB(x) SB_EACH_24(z, __VA_ARGS__)
+#define SB_EACH_26(z, x, ...) , SB(x) SB_EACH_25(z, __VA_ARGS__)
+#define SB_EACH_27(z, x, ...) , SB(x) SB_EACH_26(z, __VA_ARGS__)
+#define SB_EACH_28(z, x, ...) , SB(x) SB_EACH_27(z, __VA_ARGS__)
+#define SB_EACH_29(z, x, ...) , SB(x) SB_EACH_28(z, __VA_ARGS__)
+#define SB_EACH_30(z, x, ...) , SB(x) SB_EACH_29(z, __VA_ARGS__)
+#define SB_EACH_31(z, x, ...) , SB(x) SB_EACH_30(z, __VA_ARGS__)
+#define SB_EACH_32(z, x, ...) , SB(x) SB_EACH_31(z, __VA_ARGS__)
+#define SB_EACH_33(z, x, ...) , SB(x) SB_EACH_32(z, __VA_ARGS__)
+#define SB_EACH_34(z, x, ...) , SB(x) SB_EACH_33(z, __VA_ARGS__)
+#define SB_EACH_35(z, x, ...) , SB(x) SB_EACH_34(z, __VA_ARGS__)
+#define SB_EACH_36(z, x, ...) , SB(x) SB_EACH_35(z, __VA_ARGS__)
+#define SB_EACH_37(z, x, ...) , SB(x) SB_EACH_36(z, __VA_ARGS__)
+#define SB_EACH_38(z, x, ...) , SB(x) SB_EACH_37(z, __VA_ARGS__)
+#define SB_EACH_39(z, x, ...) , SB(x) SB_EACH_38(z, __VA_ARGS__)
+#define SB_EACH_40(z, x, ...) , SB(x) SB_EACH_39(z, __VA_ARGS__)
+#define SB_EACH_41(z, x, ...) , SB(x) SB_EACH_40(z, __VA_ARGS__)
+#define SB_EACH_42(z, x, ...) , SB(x) SB_EACH_41(z, __VA_ARGS__)
+#define SB_EACH_43(z, x, ...) , SB(x) SB_EACH_42(z, __VA_ARGS__)
+#define SB_EACH_44(z, x, ...) , SB(x) SB_EACH_43(z, __VA_ARGS__)
+#define SB_EACH_45(z, x, ...) , SB(x) SB_EACH_44(z, __VA_ARGS__)
+#define SB_EACH_46(z, x, ...) , SB(x) SB_EACH_45(z, __VA_ARGS__)
+#define SB_EACH_47(z, x, ...) , SB(x) SB_EACH_46(z, __VA_ARGS__)
+#define SB_EACH_48(z, x, ...) , SB(x) SB_EACH_47(z, __VA_ARGS__)
+#define SB_EACH_49(z, x, ...) , SB(x) SB_EACH_48(z, __VA_ARGS__)
+#define SB_EACH_50(z, x, ...) , SB(x) SB_EACH_49(z, __VA_ARGS__)
+#define SB_EACH_51(z, x, ...) , SB(x) SB_EACH_50(z, __VA_ARGS__)
+#define SB_EACH_52(z, x, ...) , SB(x) SB_EACH_51(z, __VA_ARGS__)
+#define SB_EACH_53(z, x, ...) , SB(x) SB_EACH_52(z, __VA_ARGS__)
+#define SB_EACH_54(z, x, ...) , SB(x) SB_EACH_53(z, __VA_ARGS__)
+#define SB_EACH_55(z, x, ...) , SB(x) SB_EACH_54(z, __VA_ARGS__)
+#define SB_EACH_56(z, x, ...) , SB(x) SB_EACH_55(z, __VA_ARGS__)
+#define SB_EACH_57(z, x, ...) , SB(x) SB_EACH_56(z, __VA_ARGS__)
+#define SB_EACH_58(z, x, ...) , SB(x) SB_EACH_57(z, __VA_ARGS__)
+#define SB_EACH_59(z, x, ...) , SB(x) SB_EACH_58(z, __VA_ARGS__)
+#define SB_EACH_60(z, x, ...) , SB(x) SB_EACH_59(z, __VA_ARGS__)
+#define SB_EACH_61(z, x, ...) , SB(x) SB_EACH_60(z, __VA_ARGS__)
+#define SB_EACH_62(z, x, ...) , SB(x) SB_EACH_61(z, __VA_ARGS__)
+#define SB_EACH_63(z, x, ...) , SB(x) SB_EACH_62(z, __VA_ARGS__)
+#define SB_EACH_64(z, x, ...) , SB(x) SB_EACH_63(z, __VA_ARGS__)
+#endif
+/* The name of a keyword argument of a dynamic call; the next value is the argument. */
+static inline sb_value sb_keyword_(const char *name)
+{
+    sb_value v = sb_from_cstr(name);
+    v.kind = SB_KEYWORD_;
+    return v;
+}
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * snakebridge_gen.h - what generated headers call. Not for users. Every conversion is behind these functions, so that
+ * a fix there needs no regeneration; generated code holds only names, types and the signature text.
+ *
+ * A signature is read once per (function, set of given options) and turned into a plan. Its grammar:
+ *
+ *   sig     = op params [ "|" options ] ">" result
+ *   op      = "f"  call what `name` names                                "numpy:mean"
+ *             "m"  call a method of the first argument                   "numpy:ndarray.reshape"  -> .reshape
+ *             "g"  read an attribute of the first argument               "pandas:DataFrame.shape" -> .shape
+ *             "s"  set it to the second argument
+ *             "c"  read what `name` names (module variable, class attribute)
+ *             "x"  a special method of the first argument, as its operator or built-in function does it
+ *                  ("__len__" is len(a), "__add__" is a + b, "__getitem__" is a[b], "__call__" is a(...))
+ *   params  = [ param { "," param } ]                 the required ones, in C order: one sb_slot each
+ *   options = [ option { "," option } ]               fields of the options struct, in order, after `site`
+ *   param   = [ mark ] type ":" name
+ *   option  = [ mark ] type ":" name
+ *   mark    = "="   by keyword (a keyword-only parameter; every option is by keyword unless marked)
+ *             "/"   an option that Python takes by position only
+ *   type    = code [ "?" ] [ "{" detail "}" ]         "?": None may stand here
+ *   result  = type | "(" type { "," type } ")"        a struct of these, in order
+ *
+ *   code  C parameter          C option field   C result     Python
+ *   i     int64_t              int64_t          int64_t      int (or __index__)
+ *   d     double               double           double       float (or an int that fits exactly)
+ *   b     bool                 bool             bool         bool
+ *   s     const char * .s      const char *     sb_str       str
+ *   y     const sb_bytes *     sb_bytes         sb_bytes     bytes
+ *   e     int (enum)           int (enum)       int (enum)   Literal: one of `detail`, counted from 1
+ *   o     sb_object            sb_object        sb_object    an object; detail: its class, "pandas:DataFrame"
+ *   v     const sb_value *     sb_value         sb_value     anything
+ *   a     const sb_args *      -                -            *args
+ *   k     -                    sb_value         -            **kwargs, a dict value
+ *   n     -                    -                void         None, or nobody looks at it
+ *
+ * Enum results are int in the C ABI of sb_run_e and cast by generated code. "o?" as a result gives id 0 for None and
+ * waits for the reply; "o" does not wait. detail of "e": literals divided by ";", each with a letter in front,
+ * s (str), i (int), b (bool: 0, 1), n (None), the text percent-encoded (%XX) but for A-Z a-z 0-9 _ - . and bytes
+ * over 0x7f: "e{sleft;sright;snull%3bvalue}". A name or class path is "module:qualname".
+ */
+#ifndef SNAKEBRIDGE_GEN_H
+#define SNAKEBRIDGE_GEN_H
+
+#include "snakebridge.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sb_fn {
+    const char *name, *sig;
+} sb_fn;
+
+/* One required argument. */
+typedef union sb_slot {
+    int64_t i;
+    double d;
+    bool b;
+    int e;
+    const char *s;
+    const sb_bytes *y;
+    const sb_value *v;
+    const sb_args *a;
+    sb_object o;
+} sb_slot;
+
+/* Runs `fn`. `args` has a slot per required parameter (NULL if there is none); `site` is the call's place and, where
+ * the function has options, the first member of its options struct: the fields that `site->given` names, or that are
+ * not zero, are passed. Each returns the zero of its type after an error. */
+SB_API void sb_run_n(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API int64_t sb_run_i(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API double sb_run_d(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API bool sb_run_b(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API sb_str sb_run_s(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API sb_bytes sb_run_y(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API int sb_run_e(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+SB_API sb_value sb_run_v(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
+/* `result` points to a struct with a member per type between the parentheses; it is zeroed after an error. */
+SB_API void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
+                     void *result);
+
+/* Checked downcast: `v` as an object of the class "module:qualname"; SB_E_TYPE if it is not an instance. */
+SB_API sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
