@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A transport moves frames between a session and an engine: "worker" (runtime/worker.c),
+ * "inprocess" (runtime/inprocess.c). A link is one session's connection, used by the session's
+ * thread alone; the monitor looks at the deadline fields only. */
+#ifndef SB_RUNTIME_TRANSPORT_H
+#define SB_RUNTIME_TRANSPORT_H
+
+#include "core/buf.h"
+#include <stdatomic.h>
+
+/* Where a session's Python is. Strings live as long as the process: they are interned by the
+ * session code. */
+struct sb_place {
+    const char *python;             /* interpreter: a path, or a name to be found on PATH */
+    const char *engine;             /* path of engine.abi3.so */
+    const char *const *python_path; /* NULL-terminated, or NULL */
+};
+
+struct sb_link {
+    const struct sb_transport *transport;
+    uint32_t session; /* tag */
+    /* The deadline of the request that is being waited for: set by the session before send, 0 if
+     * there is none. CLOCK_MONOTONIC, ns. */
+    int64_t deadline;
+    uint64_t deadline_seq;
+    /* What to tell the user when receive or send fails. Valid until the next call with this link.
+     */
+    struct sb_buf message; /* NUL-terminated text */
+    struct sb_buf stack; /* NUL-terminated: Python and C frames where they could be had, or empty */
+};
+
+struct sb_transport {
+    const char *name;
+    /* Connects session `tag` to an engine at `place`, starting Python if need be. 0 and *link, or
+     * -SB_E_CONFIG, -SB_E_MEMORY, -SB_E_SYSTEM, -SB_E_LIMIT with the text in *why (NUL-terminated).
+     */
+    int (*open)(const struct sb_place *place, uint32_t tag, struct sb_link **link,
+                struct sb_buf *why);
+    /* Hands over one whole frame. May wait for room. 0, or as receive. */
+    int (*send)(struct sb_link *link, const uint8_t *frame, size_t size);
+    /* Waits for the next frame of the engine; *frame is valid until the next receive or send. 0;
+     * -SB_E_WORKER_DIED; -SB_E_TIMEOUT (the deadline passed and the worker was ended);
+     * -SB_E_PROTOCOL; -SB_E_MEMORY. After a failure the link can only be closed. */
+    int (*receive)(struct sb_link *link, const uint8_t **frame, size_t *size);
+    /* Whether the other end is gone: a cheap look, for an idle session. */
+    bool (*dead)(struct sb_link *link);
+    void (*close)(struct sb_link *link);
+};
+
+extern const struct sb_transport sb__transport_worker, sb__transport_inprocess;
+
+/* The log of sb_set_log, printf-like; level as in syslog(3). */
+void sb__log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* True in a child of fork(): nothing of the library may be used there. */
+bool sb__forked(void);
+int64_t sb__now(void); /* CLOCK_MONOTONIC, ns */
+
+#endif
