@@ -16,7 +16,7 @@
  *   params  = [ param { "," param } ]                 the required ones, in C order: one sb_slot each
  *   options = [ option { "," option } ]               fields of the options struct, in order, after `site`
  *   param   = [ mark ] type ":" name
- *   option  = [ mark ] type ":" name
+ *   option  = [ mark ] type ":" name [ "@" field ]   field: the C field's name where it is not Python's ("class@class_")
  *   mark    = "="   by keyword (a keyword-only parameter; every option is by keyword unless marked)
  *             "/"   an option that Python takes by position only
  *   type    = code [ "?" ] [ "{" detail "}" ]         "?": None may stand here
@@ -52,6 +52,16 @@ extern "C" {
 typedef struct sb_fn {
     const char *name, *sig;
 } sb_fn;
+
+/* *args of a function that has options too: py_print(py, SB_ARGS("a", 1), .sep = ""). */
+#define SB_ARGS(...) SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__)
+/* In C, `x` as a value if its type is one of the associations, which give sb_wrap_'s tag; in C++ overloads do it. */
+#define SB_TAKE_(x, ...) SB_TAKE_AS_(SB_CAT_(sb_x_, __COUNTER__), x, __VA_ARGS__)
+#define SB_TAKE_AS_(v, x, ...)                                                                     \
+    (__extension__({                                                                               \
+        __auto_type v = (x);                                                                       \
+        sb_wrap_(&v, _Generic((v), __VA_ARGS__));                                                  \
+    }))
 
 /* One required argument. */
 typedef union sb_slot {
