@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The worker process's side of process control: mapping the lanes, ending with the program, raising
+ * at deadlines, dumping stacks, reporting crashes, and what happens in a child of fork(). Process
+ * state, entered by the main thread, which serves the requests; its handlers run on any thread.
+ * Atomics: the control page's deadline words (pairs with runtime/monitor.c). Nothing here is active
+ * in-process: there sb__guard.control is NULL and begin, end and forked do nothing. */
+#ifndef SB_ENGINE_GUARD_H
+#define SB_ENGINE_GUARD_H
+
+#include "core/lane.h"
+
+struct _object;
+
+struct sb_guard {
+    struct sb_control *control; /* NULL: not a worker */
+    volatile unsigned char
+        *parent;     /* a page that fork() zeroes: 1 in the worker, 0 in its children */
+    uint32_t raised; /* control->raised when the request began */
+};
+extern struct sb_guard sb__guard;
+
+/* Makes this process a worker of the program that holds the other ends of the three descriptors,
+ * which become close-on-exec: maps and checks the lanes (magic, sizes; version and version_min are
+ * the caller's to compare with SB_PROTOCOL: see sb__guard_ready), arms the lifeline, the crash hook,
+ * the deadline and dump signals, and holds the words of the robust list. `timeout`: the class that a
+ * deadline raises (a BaseException); kept. Once, on the main thread, with the GIL, before the
+ * first request. The control page, or NULL with a Python exception set. */
+struct sb_control *sb__guard_attach(int lanes, int dump, int lifeline, struct _object *timeout);
+
+/* Says hello: the program may send requests. Also fills in worker_version and worker_version_min,
+ * so that the program can name them when they do not fit. */
+void sb__guard_ready(void);
+
+/* Instead: leaves `why` (one or more lines) for the program's error, says hello as failed, and ends
+ * the process. Works before sb__guard_attach, too, with the dump descriptor. */
+_Noreturn void sb__guard_fail(int dump, const char *why);
+
+/* A request runs from begin to end: between them its deadline may raise. `key` is session tag << 48
+ * | seq. Call end when the call and the conversion of its result are over and BEFORE taking the
+ * exception with PyErr_Fetch (so that none is raised later); `deadline` is whether the frame has
+ * SB_FLAG_DEADLINE. end is true if the deadline raised in the meantime: the answer is then
+ * SB_E_TIMEOUT, also if the code swallowed the exception and returned a value. If the program has
+ * decided to kill the worker, end does not return. */
+static inline void sb__guard_begin(uint64_t key)
+{
+    struct sb_control *c = sb__guard.control;
+    if (!c)
+        return;
+    sb__guard.raised = atomic_load_explicit(&c->raised, memory_order_relaxed);
+    atomic_store_explicit(&c->running, key, memory_order_release);
+}
+_Noreturn void sb__guard_await_kill(void);
+static inline bool sb__guard_end(uint64_t key, bool deadline)
+{
+    struct sb_control *c = sb__guard.control;
+    if (!c)
+        return false;
+    if (!deadline)
+        atomic_store_explicit(&c->running, 0, memory_order_release);
+    else if (!atomic_compare_exchange_strong(&c->running, &key, 0))
+        sb__guard_await_kill();
+    return atomic_load_explicit(&c->raised, memory_order_relaxed) != sb__guard.raised;
+}
+
+/* True in a child of fork() of the worker: the lanes are not mapped there. Ask after each call into
+ * Python, before the lane is touched; then sb__guard_child says so on stderr and ends the child. */
+static inline bool sb__guard_forked(void)
+{
+    return sb__guard.parent && SB_UNLIKELY(!*sb__guard.parent);
+}
+_Noreturn void sb__guard_child(void);
+
+/* Before the main thread sleeps for lack of requests: opens the guard's signals again, in case
+ * Python code has blocked them. */
+void sb__guard_idle(void);
+
+#endif
