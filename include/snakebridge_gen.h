@@ -45,6 +45,10 @@
 
 #include "snakebridge.h"
 
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC system_header /* __VA_OPT__ is standard only since C23 and C++20 */
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

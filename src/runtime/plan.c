@@ -1,0 +1,752 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plans: see plan.h. Here the signature's grammar and the text of calls are read. */
+#include "runtime/plan.h"
+#include <stdio.h>
+
+enum { MAX_PLANS = 1 << 20, MAX_PARAMS = 4096 };
+
+static struct {
+    pthread_mutex_t lock;
+    struct sb_plan **buckets;
+    size_t mask;
+    uint32_t count;
+} registry = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- the text of a call ---- */
+
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (unsigned char)c >= 0x80;
+}
+
+static const char *skip_quoted(const char *p)
+{
+    char quote = *p++;
+    while (*p && *p != quote)
+        p += *p == '\\' && p[1] ? 2 : 1;
+    return *p ? p + 1 : p;
+}
+
+void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx)
+{
+    int depth = 0;
+    bool start = true; /* of an initialiser */
+    for (const char *p = text; *p;) {
+        if (*p == '"' || *p == '\'') {
+            p = skip_quoted(p);
+            start = false;
+            continue;
+        }
+        if (*p == '(' || *p == '[' || *p == '{') {
+            depth++;
+        } else if (*p == ')' || *p == ']' || *p == '}') {
+            depth--;
+        } else if (*p == ',' && depth == 0) {
+            start = true;
+            p++;
+            continue;
+        } else if (*p == '.' && start && depth == 0) {
+            const char *name = ++p;
+            while (*p == ' ' || *p == '\t')
+                name = ++p;
+            while (is_name(*p))
+                p++;
+            sb_str s = { name, (size_t)(p - name) };
+            while (*p == ' ' || *p == '\t')
+                p++;
+            if (*p == '=' && s.len)
+                found(ctx, s);
+            start = false;
+            continue;
+        }
+        if (*p != ' ' && *p != '\t')
+            start = false;
+        p++;
+    }
+}
+
+/* ---- the signature ---- */
+
+struct parser {
+    const char *p;
+    struct sb_plan *plan;
+    struct sb_param *params; /* required ones, then options */
+    uint32_t count, required;
+    bool failed, no_memory;
+};
+
+static bool bad(struct parser *s)
+{
+    s->failed = true;
+    return false;
+}
+
+/* Appends `n` bytes of percent-encoded text, decoded. */
+static void unescape(struct sb_buf *out, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned byte;
+        if (p[i] == '%' && i + 2 < n + 0 && sscanf(p + i + 1, "%2x", &byte) == 1) {
+            sb__put_byte(out, (uint8_t)byte);
+            i += 2;
+        } else {
+            sb__put_byte(out, (uint8_t)p[i]);
+        }
+    }
+}
+
+static bool parse_literal(struct parser *s, struct sb_buf *out, const char *p, size_t n)
+{
+    struct sb_buf text = { 0 };
+    struct sb_trouble t = { 0 };
+    if (!n)
+        return bad(s);
+    unescape(&text, p + 1, n - 1);
+    bool ok = !text.failed;
+    switch (*p) {
+    case 's':
+        sb__put_string(out, SB_MAJOR_TEXT, text.ptr, text.len);
+        break;
+    case 'i':
+        ok = ok && sb__encode_digits(out, (sb_str) { (char *)text.ptr, text.len }, &t);
+        break;
+    case 'b':
+        sb__put_bool(out, text.len && text.ptr[0] == '1');
+        break;
+    case 'n':
+        sb__put_null(out);
+        break;
+    default:
+        ok = false;
+    }
+    sb__buf_reset(&text);
+    if (out->failed)
+        s->no_memory = true;
+    return (ok && !out->failed) || bad(s);
+}
+
+static bool parse_literals(struct parser *s, struct sb_param *q, const char *p, const char *end)
+{
+    uint32_t n = 1;
+    for (const char *c = p; c < end; c++)
+        n += *c == ';';
+    q->literals = sb__calloc(n * sizeof *q->literals);
+    if (!q->literals)
+        return s->no_memory = true, bad(s);
+    while (q->literal_count < n) {
+        const char *stop = memchr(p, ';', (size_t)(end - p));
+        if (!stop)
+            stop = end;
+        if (!parse_literal(s, &q->literals[q->literal_count++], p, (size_t)(stop - p)))
+            return false;
+        p = stop + (stop < end);
+    }
+    return true;
+}
+
+/* code [ "?" ] [ "{" detail "}" ] */
+static bool parse_type(struct parser *s, struct sb_param *q)
+{
+    static const char codes[] = "idbsyeovakn";
+    q->code = *s->p;
+    if (!*s->p || !strchr(codes, *s->p))
+        return bad(s);
+    s->p++;
+    if (*s->p == '?') {
+        q->optional = true;
+        s->p++;
+    }
+    if (*s->p == '{') {
+        const char *detail = ++s->p, *end = strchr(detail, '}');
+        if (!end)
+            return bad(s);
+        s->p = end + 1;
+        if (q->code == 'e')
+            return parse_literals(s, q, detail, end);
+    }
+    return true;
+}
+
+static uint32_t code_size(char code)
+{
+    switch (code) {
+    case 'b':
+        return sizeof(bool);
+    case 'e':
+        return sizeof(int);
+    case 's':
+        return sizeof(const char *);
+    case 'y':
+        return sizeof(sb_bytes);
+    case 'v':
+    case 'k':
+        return sizeof(sb_value);
+    case 'n':
+        return 0;
+    default:
+        return 8;
+    }
+}
+static uint32_t code_align(char code)
+{
+    return code == 'b' ? _Alignof(bool) : code == 'e' ? _Alignof(int) : 8;
+}
+static uint32_t place_field(uint32_t *at, uint32_t size, uint32_t align)
+{
+    uint32_t offset = (*at + align - 1) & ~(align - 1);
+    *at = offset + size;
+    return offset;
+}
+
+static sb_str parse_name(struct parser *s)
+{
+    const char *p = s->p;
+    while (is_name(*s->p))
+        s->p++;
+    return (sb_str) { p, (size_t)(s->p - p) };
+}
+
+static bool parse_params(struct parser *s, bool options)
+{
+    uint32_t offset = sizeof(sb_site);
+    for (bool first = true; *s->p && *s->p != '>' && *s->p != '|'; first = false) {
+        if (!first && *s->p++ != ',')
+            return bad(s);
+        if (s->count == MAX_PARAMS)
+            return bad(s);
+        struct sb_param *more = sb__resize(s->params, (s->count + 1) * sizeof *more);
+        if (!more)
+            return s->no_memory = true, bad(s);
+        s->params = more;
+        struct sb_param *q = &more[s->count++];
+        *q = (struct sb_param) { .keyword = options };
+        if (*s->p == '=') {
+            q->keyword = true;
+            s->p++;
+        } else if (*s->p == '/' && options) {
+            q->keyword = false;
+            q->by_place = true;
+            s->p++;
+        }
+        if (!parse_type(s, q) || *s->p++ != ':')
+            return bad(s);
+        q->name = q->field = parse_name(s);
+        if (*s->p == '@') {
+            s->p++;
+            q->field = parse_name(s);
+        }
+        if (!q->name.len || !q->field.len || q->code == 'n' || (q->code == 'a' && options))
+            return bad(s);
+        q->size = code_size(q->code);
+        if (options)
+            q->offset = place_field(&offset, q->size, code_align(q->code));
+        if (q->code == 'k' || q->code == 'a')
+            q->keyword = false;
+    }
+    return true;
+}
+
+static bool parse_result(struct parser *s)
+{
+    struct sb_plan *plan = s->plan;
+    plan->result_struct = *s->p == '(';
+    uint32_t at = 0, align = 1;
+    s->p += plan->result_struct;
+    do {
+        struct sb_param q = { 0 };
+        bool ok = parse_type(s, &q);
+        for (uint32_t i = 0; i < q.literal_count; i++)
+            sb__buf_reset(&q.literals[i]);
+        sb__free(q.literals);
+        if (!ok)
+            return false;
+        struct sb_result_type *more =
+            sb__resize(plan->result, (plan->result_count + 1) * sizeof *more);
+        if (!more)
+            return s->no_memory = true, bad(s);
+        plan->result = more;
+        uint32_t size = q.code == 's' ? (uint32_t)sizeof(sb_str) : code_size(q.code);
+        if (code_align(q.code) > align)
+            align = code_align(q.code);
+        more[plan->result_count++] = (struct sb_result_type) {
+            .code = q.code,
+            .optional = q.optional,
+            .size = size,
+            .offset = place_field(&at, size, code_align(q.code)),
+        };
+    } while (plan->result_struct && *s->p == ',' && s->p++);
+    if (plan->result_struct && *s->p++ != ')')
+        return bad(s);
+    plan->result_size = (at + align - 1) & ~(align - 1);
+    return !*s->p || bad(s);
+}
+
+/* ---- which options are given ---- */
+
+struct given {
+    const struct sb_param *options;
+    uint32_t count;
+    bool *set;
+    sb_str unknown;
+};
+
+static void mark_given(void *ctx, sb_str name)
+{
+    struct given *g = ctx;
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->options[i].field.len == name.len &&
+            !memcmp(g->options[i].field.ptr, name.ptr, name.len)) {
+            g->set[i] = true;
+            return;
+        }
+    if (!g->unknown.len)
+        g->unknown = name;
+}
+
+static bool field_set(const void *options, const struct sb_param *q)
+{
+    const unsigned char *p = (const unsigned char *)options + q->offset;
+    for (uint32_t i = 0; i < q->size; i++)
+        if (p[i])
+            return true;
+    return false;
+}
+
+/* ---- building ---- */
+
+static void free_plan(struct sb_plan *plan)
+{
+    if (!plan)
+        return;
+    for (uint32_t i = 0; i < plan->count; i++)
+        if (!plan->from_options[i]) {
+            for (uint32_t k = 0; k < plan->params[i].literal_count; k++)
+                sb__buf_reset(&plan->params[i].literals[k]);
+            sb__free(plan->params[i].literals);
+        }
+    for (uint32_t i = 0; i < plan->option_count; i++) {
+        for (uint32_t k = 0; k < plan->options[i].literal_count; k++)
+            sb__buf_reset(&plan->options[i].literals[k]);
+        sb__free(plan->options[i].literals);
+    }
+    sb__buf_reset(&plan->definition);
+    sb__free(plan->params);
+    sb__free(plan->slots);
+    sb__free(plan->from_options);
+    sb__free(plan->options);
+    sb__free(plan->result);
+    sb__free(plan->function);
+    sb__free(plan->name);
+    sb__free(plan->sig);
+    sb__free(plan->key);
+    sb__free(plan);
+}
+
+/* "numpy:linalg.solve" reads numpy.linalg.solve in errors. */
+static char *shown_name(const char *name)
+{
+    char *s = sb__strdup(name);
+    for (char *p = s; p && *p; p++)
+        if (*p == ':')
+            *p = '.';
+    return s;
+}
+
+static void define(struct sb_plan *plan, const sb_str *keywords, uint32_t n, const char *result,
+                   bool kwargs)
+{
+    struct sb_buf *b = &plan->definition;
+    sb__put_head(b, SB_MAJOR_ARRAY, 5);
+    sb__put_string(b, SB_MAJOR_TEXT, &plan->op, 1);
+    sb__put_text(b, plan->name);
+    sb__put_head(b, SB_MAJOR_ARRAY, n);
+    for (uint32_t i = 0; i < n; i++)
+        sb__put_string(b, SB_MAJOR_TEXT, keywords[i].ptr, keywords[i].len);
+    sb__put_text(b, result);
+    sb__put_bool(b, kwargs);
+}
+
+/* Orders what is passed as the wire wants it: by position (required, options by place, *args), by keyword, **kwargs. */
+static bool order_params(struct sb_plan *plan, const struct parser *s, const bool *given,
+                         struct sb_trouble *t)
+{
+    uint32_t n = s->count, total = n ? n : 1;
+    plan->params = sb__calloc(total * sizeof *plan->params);
+    plan->slots = sb__calloc(total * sizeof *plan->slots);
+    plan->from_options = sb__calloc(total * sizeof *plan->from_options);
+    sb_str *keywords = sb__calloc(total * sizeof *keywords);
+    if (!plan->params || !plan->slots || !plan->from_options || !keywords) {
+        sb__free(keywords);
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    uint32_t named = 0;
+    bool kwargs = false;
+    sb_str missing = { 0 };
+    for (int pass = 0; pass < 5; pass++) {
+        for (uint32_t i = 0; i < n; i++) {
+            const struct sb_param *q = &s->params[i];
+            bool option = i >= s->required;
+            int turn = q->code == 'a' ? 2 : q->code == 'k' ? 4 : q->keyword ? 3 : option ? 1 : 0;
+            if (turn != pass)
+                continue;
+            if (option && !given[i - s->required]) {
+                if (q->by_place && !missing.len)
+                    missing = q->name;
+                continue;
+            }
+            if (q->by_place && missing.len) {
+                sb__trouble(t, SB_E_MISUSE,
+                            ".%.*s goes by position, so .%.*s must be given as well",
+                            (int)q->field.len, q->field.ptr, (int)missing.len, missing.ptr);
+                sb__free(keywords);
+                return false;
+            }
+            plan->params[plan->count] = *q;
+            plan->slots[plan->count] = option ? 0 : i;
+            plan->from_options[plan->count] = option;
+            plan->count++;
+            plan->star = plan->star || q->code == 'a';
+            kwargs = kwargs || q->code == 'k';
+            if (turn == 3)
+                keywords[named++] = q->name;
+        }
+    }
+    plan->fixed = plan->count - plan->star;
+    define(plan, keywords, named, strchr(plan->sig, '>') + 1, kwargs);
+    sb__free(keywords);
+    if (plan->definition.failed)
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+    return !plan->definition.failed;
+}
+
+/* Under the registry's lock: gives `plan` its number and enters it. */
+static bool enter(struct sb_plan *plan, struct sb_trouble *t)
+{
+    if (registry.count >= MAX_PLANS) {
+        sb__trouble(t, SB_E_LIMIT, "more than %d different calls in one program", MAX_PLANS);
+        return false;
+    }
+    if (registry.count >= registry.mask) {
+        size_t size = registry.mask ? (registry.mask + 1) * 2 : 256;
+        struct sb_plan **b = sb__calloc(size * sizeof(struct sb_plan *));
+        if (!b) {
+            sb__trouble(t, SB_E_MEMORY, "out of memory");
+            return false;
+        }
+        for (size_t i = 0; registry.buckets && i <= registry.mask; i++)
+            for (struct sb_plan *p = registry.buckets[i], *next; p; p = next) {
+                next = p->next;
+                p->next = b[p->hash & (size - 1)];
+                b[p->hash & (size - 1)] = p;
+            }
+        sb__free(registry.buckets);
+        registry.buckets = b;
+        registry.mask = size - 1;
+    }
+    plan->number = ++registry.count;
+    uint8_t *p = sb__cbor_head(plan->head, SB_MAJOR_UINT, plan->number);
+    if (!plan->star)
+        p = sb__cbor_head(p, SB_MAJOR_ARRAY, plan->fixed);
+    plan->head_size = (uint8_t)(p - plan->head);
+    plan->next = registry.buckets[plan->hash & registry.mask];
+    registry.buckets[plan->hash & registry.mask] = plan;
+    return true;
+}
+
+static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
+{
+    for (const uint8_t *b = p; n--; b++)
+        h = (h ^ *b) * UINT64_C(0x100000001b3);
+    return h;
+}
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+
+static struct sb_plan *find(const char *key, size_t size, uint64_t hash)
+{
+    if (!registry.buckets)
+        return NULL;
+    for (struct sb_plan *p = registry.buckets[hash & registry.mask]; p; p = p->next)
+        if (p->hash == hash && p->key_size == size && !memcmp(p->key, key, size))
+            return p;
+    return NULL;
+}
+
+/* Enters `plan` under `key`, or drops it if another thread was faster. Takes both. */
+static const struct sb_plan *enter_take(struct sb_plan *plan, struct sb_buf *key,
+                                        struct sb_trouble *t)
+{
+    plan->key = (char *)key->ptr;
+    plan->key_size = key->len;
+    *key = (struct sb_buf) { 0 };
+    plan->hash = hash_bytes(HASH_START, plan->key, plan->key_size);
+    pthread_mutex_lock(&registry.lock);
+    const struct sb_plan *r = find(plan->key, plan->key_size, plan->hash);
+    if (!r && enter(plan, t))
+        r = plan;
+    pthread_mutex_unlock(&registry.lock);
+    if (r != plan)
+        free_plan(plan);
+    return r;
+}
+
+static struct sb_plan *new_plan(const char *name, const char *sig, struct sb_trouble *t)
+{
+    struct sb_plan *plan = sb__calloc(sizeof *plan);
+    if (plan) {
+        plan->name = sb__strdup(name);
+        plan->sig = sb__strdup(sig);
+        plan->function = shown_name(name);
+    }
+    if (!plan || !plan->name || !plan->sig || !plan->function) {
+        free_plan(plan);
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        return NULL;
+    }
+    return plan;
+}
+
+static void drop_params(struct parser *s, bool keep_given, const bool *given)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (keep_given && (i < s->required || (given && given[i - s->required])))
+            continue;
+        for (uint32_t k = 0; k < s->params[i].literal_count; k++)
+            sb__buf_reset(&s->params[i].literals[k]);
+        sb__free(s->params[i].literals);
+        s->params[i].literals = NULL;
+        s->params[i].literal_count = 0;
+    }
+}
+
+static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_text,
+                                            const void *options, struct sb_trouble *t)
+{
+    struct sb_plan *plan = new_plan(fn->name, fn->sig, t);
+    if (!plan)
+        return NULL;
+    struct parser s = { .p = plan->sig, .plan = plan };
+    struct sb_buf key = { 0 };
+    bool *set = NULL;
+    bool ok = *s.p && strchr("fmgscx", *s.p);
+    if (ok) {
+        plan->op = *s.p++;
+        ok = parse_params(&s, false);
+        s.required = s.count;
+        if (ok && *s.p == '|') {
+            s.p++;
+            ok = parse_params(&s, true);
+        }
+        ok = ok && *s.p == '>' && s.p++ && parse_result(&s);
+    }
+    if (!ok) {
+        if (s.no_memory)
+            sb__trouble(t, SB_E_MEMORY, "out of memory");
+        else
+            sb__trouble(t, SB_E_MISUSE, "the signature \"%.80s\" cannot be read at byte %d",
+                        fn->sig, (int)(s.p - plan->sig));
+        goto done;
+    }
+    uint32_t n = s.count - s.required;
+    set = sb__calloc(n + 1);
+    if (!set) {
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        ok = false;
+        goto done;
+    }
+    struct given g = { .options = s.params + s.required, .count = n, .set = set };
+    if (given_text)
+        sb__read_given(given_text, mark_given, &g);
+    else if (options)
+        for (uint32_t i = 0; i < n; i++)
+            set[i] = field_set(options, &s.params[s.required + i]);
+    if (g.unknown.len) {
+        sb__trouble(t, SB_E_MISUSE, "%s has no option \"%.*s\"", plan->function, (int)g.unknown.len,
+                    g.unknown.ptr);
+        ok = false;
+        goto done;
+    }
+    sb__buf_put(&key, fn->name, strlen(fn->name) + 1);
+    sb__buf_put(&key, fn->sig, strlen(fn->sig) + 1);
+    sb__buf_put(&key, set, n);
+    ok = !key.failed && order_params(plan, &s, set, t);
+    if (key.failed)
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+    plan->waits =
+        plan->result_struct || !(plan->result[0].code == 'o' && !plan->result[0].optional);
+done:
+    /* What is passed belongs to the plan now, with its literals. */
+    if (ok) {
+        drop_params(&s, true, set);
+    } else {
+        sb__free(plan->params);
+        plan->params = NULL;
+        plan->count = 0;
+        drop_params(&s, false, NULL);
+    }
+    sb__free(s.params);
+    sb__free(set);
+    const struct sb_plan *r = NULL;
+    if (ok)
+        r = enter_take(plan, &key, t);
+    else
+        free_plan(plan);
+    sb__buf_reset(&key);
+    return r;
+}
+
+/* ---- the session's caches ---- */
+
+enum { PROBES = 4 };
+
+static struct sb_plan_entry *free_place(struct sb_plan_entry *sites, uint32_t mask, const void *fn,
+                                        const void *given)
+{
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct sb_plan_entry *e = &sites[(sb__site_hash(fn, given) + i) & mask];
+        if (!e->plan || (e->fn == fn && e->given == given))
+            return e;
+    }
+    return NULL;
+}
+
+static void remember_site(struct sb_plan_cache *c, const struct sb_plan_entry *site)
+{
+    struct sb_plan_entry *e = c->sites && c->used * 2 <= c->mask
+                                  ? free_place(c->sites, c->mask, site->fn, site->given)
+                                  : NULL;
+    for (uint32_t size = c->sites ? (c->mask + 1) * 2 : 64; !e; size *= 2) {
+        struct sb_plan_entry *more = sb__calloc(size * sizeof *more);
+        if (!more)
+            return; /* the next call is slow again */
+        bool fits = true;
+        for (uint32_t i = 0; c->sites && i <= c->mask && fits; i++) {
+            const struct sb_plan_entry *old = &c->sites[i];
+            struct sb_plan_entry *to =
+                old->plan ? free_place(more, size - 1, old->fn, old->given) : NULL;
+            if (to)
+                *to = *old;
+            fits = to || !old->plan;
+        }
+        if (!fits) {
+            sb__free(more);
+            continue;
+        }
+        sb__free(c->sites);
+        c->sites = more;
+        c->mask = size - 1;
+        e = free_place(more, c->mask, site->fn, site->given);
+    }
+    c->used += !e->plan;
+    *e = *site;
+}
+
+const struct sb_plan *sb__plan_site_slow(struct sb_plan_cache *c, const sb_fn *fn,
+                                         const char *given, const void *options,
+                                         struct sb_trouble *t)
+{
+    for (uint32_t i = 1; i < PROBES && c->sites && given; i++) {
+        const struct sb_plan_entry *e = &c->sites[(sb__site_hash(fn, given) + i) & c->mask];
+        if (e->fn == fn && e->given == given && e->name == fn->name && e->sig == fn->sig)
+            return e->plan;
+    }
+    const struct sb_plan *plan = make_site_plan(fn, given, options, t);
+    if (plan && given)
+        remember_site(c, &(struct sb_plan_entry) { fn, fn->name, fn->sig, given, plan });
+    return plan;
+}
+
+void sb__plan_cache_reset(struct sb_plan_cache *c)
+{
+    sb__free(c->sites);
+    sb__free(c->dynamic);
+    *c = (struct sb_plan_cache) { 0 };
+}
+
+/* The key of a dynamic plan: op, name, result, keywords; each with its NUL. */
+static bool same_dynamic(const struct sb_plan *p, char op, const char *name, const char *result,
+                         sb_args args)
+{
+    const char *k = p->key, *end = k + p->key_size;
+    if (*k++ != op || strcmp(k, name))
+        return false;
+    k += strlen(k) + 1;
+    if (strcmp(k, result))
+        return false;
+    k += strlen(k) + 1;
+    for (size_t i = 0; i < args.len; i++) {
+        if (args.ptr[i].kind != SB_KEYWORD_)
+            continue;
+        sb_str s = args.ptr[i].as.str;
+        if ((size_t)(end - k) <= s.len || memcmp(k, s.ptr, s.len) || k[s.len])
+            return false;
+        k += s.len + 1;
+    }
+    return k == end;
+}
+
+const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const char *name,
+                                       const char *result, sb_args args, struct sb_trouble *t)
+{
+    uint64_t hash = hash_bytes(HASH_START, name, strlen(name));
+    hash = hash_bytes(hash ^ (uint8_t)op, result, strlen(result));
+    uint32_t named = 0;
+    for (size_t i = 0; i < args.len; i++)
+        if (args.ptr[i].kind == SB_KEYWORD_) {
+            hash = hash_bytes(hash, args.ptr[i].as.str.ptr, args.ptr[i].as.str.len);
+            named++;
+        }
+    if (c->dynamic) {
+        const struct sb_plan *p = c->dynamic[hash & c->dynamic_mask];
+        if (SB_LIKELY(p && same_dynamic(p, op, name, result, args)))
+            return p;
+    }
+    struct sb_plan *plan = new_plan(name, result, t);
+    sb_str *keywords = sb__calloc((named + 1) * sizeof *keywords);
+    struct sb_buf key = { 0 };
+    const struct sb_plan *r = NULL;
+    if (!plan || !keywords) {
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        goto done;
+    }
+    plan->op = op;
+    plan->star = true; /* the number of arguments is the call's */
+    plan->waits = true;
+    sb__put_byte(&key, (uint8_t)op);
+    sb__buf_put(&key, name, strlen(name) + 1);
+    sb__buf_put(&key, result, strlen(result) + 1);
+    for (size_t i = 0, k = 0; i < args.len; i++)
+        if (args.ptr[i].kind == SB_KEYWORD_) {
+            keywords[k++] = args.ptr[i].as.str;
+            sb__buf_put(&key, args.ptr[i].as.str.ptr, args.ptr[i].as.str.len);
+            sb__put_byte(&key, 0);
+        }
+    define(plan, keywords, named, result, false);
+    if (key.failed || plan->definition.failed) {
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        goto done;
+    }
+    r = enter_take(plan, &key, t);
+    plan = NULL;
+    if (r && (!c->dynamic || c->dynamic_used * 2 > c->dynamic_mask)) {
+        uint32_t size = c->dynamic ? (c->dynamic_mask + 1) * 2 : 64;
+        const struct sb_plan **more = sb__calloc(size * sizeof(const struct sb_plan *));
+        if (more) { /* starts afresh: plans are found in the registry again */
+            sb__free(c->dynamic);
+            c->dynamic = more;
+            c->dynamic_mask = size - 1;
+            c->dynamic_used = 0;
+        }
+    }
+    if (r && c->dynamic) {
+        c->dynamic_used += !c->dynamic[hash & c->dynamic_mask];
+        c->dynamic[hash & c->dynamic_mask] = r;
+    }
+done:
+    sb__free(keywords);
+    sb__buf_reset(&key);
+    free_plan(plan);
+    return r;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A plan: how one function is called with one set of keywords. Made once a process from a signature (the grammar is in
+ * snakebridge_gen.h) and the text of a call, or from the name and keywords of a dynamic call; never freed or changed
+ * afterwards, so that sessions read plans without a lock. The registry has a mutex of its own, held for no call of
+ * anything else. */
+#ifndef SB_RUNTIME_PLAN_H
+#define SB_RUNTIME_PLAN_H
+
+#include "core/value.h"
+#include <pthread.h>
+#include <snakebridge_gen.h>
+
+/* One parameter or option, in C order. */
+struct sb_param {
+    char code;               /* i d b s y e o v a k */
+    bool optional;           /* None may stand here */
+    bool keyword;            /* passed by name */
+    bool by_place;           /* an option that Python takes by position only */
+    uint32_t offset;         /* an option: of the field in the options struct */
+    uint32_t size;           /* of the field */
+    sb_str name;             /* Python's */
+    sb_str field;            /* C's */
+    struct sb_buf *literals; /* e: each as CBOR; an enumerator of 1 is literals[0] */
+    uint32_t literal_count;
+};
+
+/* A member of a struct result, or the one result. */
+struct sb_result_type {
+    char code;
+    bool optional;
+    uint32_t offset, size;
+};
+
+struct sb_plan {
+    uint32_t number;
+    char op;
+    bool waits;                         /* the caller needs the reply */
+    bool star;                          /* has *args: the number of arguments varies */
+    char *function;                     /* "pandas.read_csv": for errors */
+    char *name, *sig;                   /* as they came */
+    struct sb_buf definition;           /* CBOR */
+    uint8_t head[2 * SB_CBOR_HEAD_MAX]; /* number and, unless star, the array's head */
+    uint8_t head_size;
+    uint32_t fixed; /* arguments without *args */
+    struct sb_param
+        *params; /* what is passed, in the order of the wire; `first_option` of them from slots */
+    uint32_t *slots; /* for a required parameter its slot */
+    bool *from_options;
+    uint32_t count;
+    struct sb_param *options; /* all options, for structs that were filled by hand */
+    uint32_t option_count;
+    struct sb_result_type *result; /* of a struct: its members */
+    uint32_t result_count;
+    bool result_struct;
+    uint32_t result_size;
+    uint64_t hash;
+    struct sb_plan *next; /* in the registry */
+    char *key;
+    size_t key_size;
+};
+
+/* A session's own view of the registry: finds a call site's plan without a lock. */
+struct sb_plan_entry {
+    const sb_fn *fn;
+    const char *name, *sig, *given;
+    const struct sb_plan *plan;
+};
+struct sb_plan_cache {
+    struct sb_plan_entry *sites;
+    uint32_t mask, used;
+    const struct sb_plan **dynamic; /* by hash */
+    uint32_t dynamic_mask, dynamic_used;
+};
+void sb__plan_cache_reset(struct sb_plan_cache *c);
+
+/* The plan of a typed call. NULL: *t says why (a signature that the library cannot read, a keyword that the function does
+ * not have, a limit). `options` may be NULL; it is looked at only when given is NULL: options filled by hand. */
+const struct sb_plan *sb__plan_site_slow(struct sb_plan_cache *c, const sb_fn *fn,
+                                         const char *given, const void *options,
+                                         struct sb_trouble *t);
+
+static inline uint32_t sb__site_hash(const void *fn, const void *given)
+{
+    uint64_t h = ((uintptr_t)fn ^ ((uintptr_t)given << 21)) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(h >> 32);
+}
+static inline const struct sb_plan *sb__plan_site(struct sb_plan_cache *c, const sb_fn *fn,
+                                                  const char *given, const void *options,
+                                                  struct sb_trouble *t)
+{
+    if (SB_LIKELY(c->sites && given)) {
+        const struct sb_plan_entry *e = &c->sites[sb__site_hash(fn, given) & c->mask];
+        /* The name's and signature's addresses are compared, too: a plugin that was unloaded leaves addresses to be used again. */
+        if (SB_LIKELY(e->fn == fn && e->given == given && e->name == fn->name && e->sig == fn->sig))
+            return e->plan;
+    }
+    return sb__plan_site_slow(c, fn, given, options, t);
+}
+
+/* The plan of a call by name; keywords are taken from SB_KEYWORD_ values among `args`. */
+const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const char *name,
+                                       const char *result, sb_args args, struct sb_trouble *t);
+
+/* The names written at depth 0 of a call's text: calls `found` for each. */
+void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx);
+
+#endif
