@@ -1,0 +1,612 @@
+"""Merges what the probe saw and what the type checker knows of one library into its manifest (docs/manifest.md).
+
+Run time decides what exists, of what kind, with which parameter names and defaults; types come from stubs and
+annotations, found by parameter name and then by position. Class names in types become run-time identities.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakebridge.types import Reader
+
+Json = dict[str, Any]
+
+FORMAT = 1
+POSITIONAL = ("positional_only", "positional_or_keyword")
+VARIADIC = ("var_positional", "var_keyword")
+UNANNOTATED: Json = {"k": "any", "why": "unannotated"}
+# Modules whose classes exist for type checkers alone, or stand for kinds of objects rather than for classes.
+ABSTRACT_MODULES = ("typing", "typing_extensions", "_typeshed", "collections.abc", "abc")
+
+
+@dataclass
+class Library:
+    """What is asked for: one import package, or the standard library."""
+
+    name: str
+    prefix: str
+    modules: list[str]
+    submodules: list[str] = field(default_factory=list)
+    own: list[str] | None = None  # top-level packages; None: the standard library
+    distribution: Json | None = None
+    options: Json = field(
+        default_factory=lambda: {"as": None, "include": [], "exclude": [], "submodules": []}
+    )
+    local: bool = False  # found through python-path
+
+
+def is_known(node: Json | None) -> bool:
+    """Tell whether a TYPE node says anything (a declared Any does)."""
+    return node is not None and not (node["k"] == "any" and node["why"] not in ("explicit", "from-any"))
+
+
+def instance(key: str) -> Json:
+    if key == "builtins.NoneType" or key == "types.NoneType":
+        return {"k": "none"}
+    return {"k": "inst", "n": key}
+
+
+class Merger:
+    """Makes the manifest of one library. `reader` is None where nothing is known of types."""
+
+    def __init__(self, library: Library, probed: Json, reader: Reader | None, target: Json) -> None:
+        self.library = library
+        self.probed = probed
+        self.reader = reader
+        self.target = target
+        version = tuple(int(p) for p in target["python"].split(".")[:2])
+        self.agree = version < (3, 10)  # the checker's typeshed has forgotten these versions
+        self.identity: dict[str, str] = {}  # the checker's class name -> run-time identity
+        self.static: dict[str, str] = {}  # the other way
+        self.paths: dict[str, list[str]] = {}
+        self.constructors: dict[str, list[Json]] = {}
+        self.classes: dict[str, Json] = {}
+        self.diagnostics: list[Json] = []
+
+    # -- signatures -----------------------------------------------------------------------------------------------
+
+    def signatures(self, seen: list[list[Any]] | None, known: list[Json]) -> tuple[list[Json], str]:
+        """Return the merged signatures, and where their names come from."""
+        if seen is None:
+            return (known, "stub") if not self.agree else ([], "runtime")
+        if self.agree and known and not self.names_agree(seen, known):
+            known = []
+        if not known:
+            params = [
+                {
+                    "name": name,
+                    "kind": kind,
+                    "required": default is None and kind not in VARIADIC,
+                    "default": default,
+                    "type": UNANNOTATED,
+                }
+                for name, kind, default in seen
+            ]
+            return [{"params": params, "returns": UNANNOTATED}], "runtime"
+        somewhere = {p["name"] for sig in known for p in sig["params"]}
+        out: list[Json] = []
+        for sig in known:
+            merged = combine(seen, sig, somewhere, len(known) > 1)
+            if merged not in out:
+                out.append(merged)
+        return out, "runtime"
+
+    @staticmethod
+    def names_agree(seen: list[list[Any]], known: list[Json]) -> bool:
+        at_run_time = {name for name, kind, _ in seen if kind not in VARIADIC and kind != "positional_only"}
+        in_stub = {
+            p["name"]
+            for sig in known
+            for p in sig["params"]
+            if p["kind"] not in VARIADIC and p["kind"] != "positional_only"
+        }
+        return at_run_time == in_stub
+
+    def source(self, types: str, names: str = "runtime", existence: str = "runtime") -> Json:
+        return {"existence": existence, "types": types, "names": names}
+
+    @staticmethod
+    def types_of(sigs: list[Json], source: str) -> str:
+        """Return the source of the types of signatures: "none" where none is known."""
+        for sig in sigs:
+            if is_known(sig["returns"]) or any(is_known(p["type"]) for p in sig["params"]):
+                return source
+        return "none"
+
+    # -- symbols --------------------------------------------------------------------------------------------------
+
+    def selected(self, full: str) -> bool:
+        """Tell whether `include` and `exclude` let a name through."""
+        options = self.library.options
+        if any(fnmatch.fnmatchcase(full, p) for p in options["exclude"]):
+            return False
+        include = options["include"]
+        return not include or any(fnmatch.fnmatchcase(full, p) for p in include)
+
+    def symbol(self, module: str, name: str, seen: Json) -> Json | None:
+        reader = self.reader
+        known = reader.symbol(module, name) if reader is not None else None
+        kind = seen["k"]
+        if kind == "module":
+            return {"kind": "module", "module": seen["module"]}
+        if not self.selected(module + "." + name):
+            return None
+        if seen.get("foreign") and not (reader is not None and reader.is_exported(module, name)):
+            return None
+        if kind == "class":
+            key = seen["class"]
+            if known is not None and known["kind"] == "class":
+                self.link(known["class"], key)
+            elif known is not None and known.get("sigs"):
+                self.constructors.setdefault(key, known["sigs"])
+            if key in self.probed["classes"]:
+                self.paths.setdefault(key, []).append(module + "." + name)
+            return {"kind": "class", "class": key}
+        source = known["source"] if known is not None else "none"
+        if kind == "value":
+            if known is not None and known["kind"] == "alias":
+                return None
+            node = known.get("type") if known is not None else None
+            if not is_known(node):
+                node, source = instance(seen["type"]), "runtime"
+            return {
+                "kind": "value",
+                "type": node,
+                "doc": "",
+                "literal": seen["literal"],
+                "source": self.source(source),
+            }
+        sigs: list[Json] = []
+        if known is not None:
+            if known["kind"] == "class" and reader is not None:
+                facts = reader.facts(known["class"])
+                sigs = facts["new"] if facts is not None else []
+            else:
+                sigs = known.get("sigs") or []
+        merged, names = self.signatures(seen["sig"], sigs)
+        is_function = kind == "function" or (known is not None and known["kind"] == "function")
+        return {
+            "kind": "function" if is_function else "callable",
+            "def": seen["def"],
+            "doc": seen["doc"],
+            "sigs": merged,
+            "async": bool(seen.get("async") or (known is not None and known.get("async"))),
+            "source": self.source(self.types_of(merged, source), names),
+        }
+
+    def link(self, static: str, key: str) -> None:
+        self.identity.setdefault(static, key)
+        self.static.setdefault(key, static)
+
+    # -- classes --------------------------------------------------------------------------------------------------
+
+    def static_name(self, key: str) -> str | None:
+        """Return what the checker calls the class of a run-time identity."""
+        if self.reader is None:
+            return None
+        name = self.static.get(key)
+        if name is None and self.reader.find_class(key) is not None:
+            name = key
+            self.link(name, key)
+        return name
+
+    def describe_class(self, key: str, seen: Json) -> Json:
+        reader = self.reader
+        static = self.static_name(key)
+        facts = reader.facts(static) if reader is not None and static is not None else None
+        flags = set(seen["flags"])
+        source = "none"
+        known_new: list[Json] = self.constructors.get(key, [])
+        if facts is not None:
+            source = facts["source"]
+            flags |= {f for f in facts["flags"] if f in ("protocol", "typeddict", "dataclass", "final", "generic")}
+            known_new = known_new or facts["new"]
+        new: list[Json] | None
+        if "protocol" in flags:
+            new = None
+        elif "enum" in flags or "typeddict" in flags:
+            new = known_new
+        else:
+            new, _ = self.signatures(seen["new"], known_new)
+        if new is not None:
+            for sig in new:
+                if not is_known(sig["returns"]):
+                    sig["returns"] = instance(key)
+        out: Json = {
+            "public": None,
+            "module": seen["module"],
+            "name": seen["name"],
+            "doc": seen["doc"],
+            "bases": seen["bases"],
+            "mro": seen["mro"],
+            "flags": sorted(flags),
+            "tvars": facts["tvars"] if facts is not None else [],
+            "new": new,
+            "members": {},
+            "fields": None,
+            "enum": seen["enum"],
+            "source": self.source(source),
+        }
+        if seen["fields"] is not None:
+            types = facts["fields"] if facts is not None else None
+            if types is None or len(types) != len(seen["fields"]):
+                types = [UNANNOTATED] * len(seen["fields"])
+            out["fields"] = [[n, t] for n, t in zip(seen["fields"], types)]
+        members = out["members"]
+        for name, member in seen["members"].items():
+            merged = self.member(static, name, member)
+            if merged is not None:
+                members[name] = merged
+        if reader is not None and static is not None and seen["dict"] and "enum" not in flags:
+            self.add_instance_attributes(static, members, seen["members"])
+        return out
+
+    def add_instance_attributes(self, static: str, members: Json, seen: Json) -> None:
+        """Add what only instances have, as declared: `self.x = ...` is not seen on a class."""
+        reader = self.reader
+        assert reader is not None
+        for name, base in reader.member_names(static):
+            if name.startswith("_") or name in seen:
+                continue
+            found = reader.member(static, name)
+            if found is None or found["kind"] != "value" or found.get("classvar") or "type" not in found:
+                continue
+            members[name] = {
+                "kind": "attribute",
+                "type": found["type"],
+                "settable": found["settable"],
+                "from": base,
+                "doc": "",
+                "source": self.source(found["source"], "stub", "static"),
+            }
+
+    def member(self, static: str | None, name: str, seen: Json) -> Json | None:
+        reader = self.reader
+        known = reader.member(static, name) if reader is not None and static is not None else None
+        source = known["source"] if known is not None else "none"
+        kind = seen["k"]
+        if kind in ("method", "classmethod", "staticmethod"):
+            sigs, names = self.signatures(seen["sig"], (known or {}).get("sigs") or [])
+            return {
+                "kind": kind,
+                "sigs": sigs,
+                "from": seen["from"],
+                "doc": seen["doc"],
+                "async": bool(seen.get("async") or (known or {}).get("async")),
+                "source": self.source(self.types_of(sigs, source), names),
+            }
+        if kind == "class":
+            node: Json | None = {"k": "type", "i": instance(seen["class"])}
+            source = "runtime"
+        else:
+            node = (known or {}).get("type")
+            if not is_known(node):
+                node, source = UNANNOTATED, "none"
+                if kind == "attribute" and seen["type"] != "builtins.NoneType":
+                    node, source = instance(seen["type"]), "runtime"
+        settable = seen.get("settable")
+        if settable is None:
+            settable = kind != "class" and (known is None or bool(known.get("settable", known["kind"] == "value")))
+        out = {
+            "kind": "property" if kind == "property" else "attribute",
+            "type": node,
+            "settable": settable,
+            "from": seen["from"],
+            "doc": seen["doc"],
+            "source": self.source(source),
+        }
+        if kind == "attribute" and seen.get("literal") is not None:
+            out["literal"] = seen["literal"]
+        return out
+
+    # -- the whole ------------------------------------------------------------------------------------------------
+
+    def is_own(self, static: str) -> bool:
+        """Tell whether a class that the checker names belongs to this library."""
+        reader = self.reader
+        assert reader is not None
+        module = reader.module_of(static)
+        if module is None or module in ABSTRACT_MODULES or module.startswith("_typeshed"):
+            return False
+        if self.library.own is None:
+            return reader.is_stdlib(static)
+        return static.split(".")[0] in self.library.own
+
+    def run(self, ask: Callable[[Json], Json | None]) -> Json:
+        """Return the manifest. `ask` sends the second request to the probe; None: it is gone."""
+        modules: dict[str, Json] = {}
+        for module, seen in sorted(self.probed["modules"].items()):
+            if not self.selected_module(module):
+                continue
+            names = {}
+            for name, symbol in sorted(seen["names"].items()):
+                merged = self.symbol(module, name, symbol)
+                if merged is not None:
+                    names[name] = merged
+            modules[module] = {"doc": seen["doc"], "public": True, "names": names}
+        for module in modules.values():
+            module["names"] = {
+                n: s for n, s in module["names"].items() if s["kind"] != "module" or s["module"] in modules
+            }
+        for key, seen in sorted(self.probed["classes"].items()):
+            if key in self.paths:
+                self.classes[key] = self.describe_class(key, seen)
+        self.follow_references(ask)
+        for key, paths in self.paths.items():
+            if key in self.classes:
+                self.classes[key]["public"] = min(paths, key=lambda p: (p.count("."), len(p), p))
+        manifest: Json = {
+            "format": FORMAT,
+            "generator": generator_version(),
+            "library": self.library.name,
+            "prefix": self.library.prefix,
+            "distribution": self.library.distribution,
+            "target": self.target,
+            "options": self.library.options,
+            "modules": modules,
+            "classes": self.classes,
+            "aliases": self.reader.aliases if self.reader is not None else {},
+            "typevars": self.reader.typevars if self.reader is not None else {},
+            "diagnostics": sorted(self.diagnostics, key=lambda d: (d["module"], d["kind"], d["message"])),
+        }
+        prune(manifest)
+        shorten(manifest)
+        return manifest
+
+    def selected_module(self, module: str) -> bool:
+        return not any(
+            fnmatch.fnmatchcase(module, p) or module.startswith(p + ".") for p in self.library.options["exclude"]
+        )
+
+    def follow_references(self, ask: Callable[[Json], Json | None]) -> None:
+        """Describe the classes that types name, and give every class in a type its run-time identity."""
+        reader = self.reader
+        if reader is None:
+            return
+        done: set[str] = set(self.identity)
+        wanted: list[str] = []
+        while True:
+            fresh = sorted(n for n in list(reader.references) if n not in done)
+            if not fresh:
+                break
+            for name in fresh:
+                done.add(name)
+                if not self.is_own(name):
+                    continue
+                wanted.append(name)
+                # What its members name is asked for in the same request.
+                reader.facts(name)
+                for member, _ in list(reader.member_names(name)):
+                    if not member.startswith("_"):
+                        reader.member(name, member)
+        unknown = {n: reader.is_stdlib(n) for n in reader.references if n not in self.identity}
+        answer = ask({"resolve": unknown, "describe": wanted}) if unknown else None
+        if answer is not None:
+            for name, key in answer["resolved"].items():
+                if key is not None:
+                    self.link(name, key)
+            for key, seen in sorted(answer["classes"].items()):
+                if key not in self.classes:
+                    self.classes[key] = self.describe_class(key, seen)
+            for key, seen in sorted(self.probed["classes"].items()):
+                if key not in self.classes and key in self.static:
+                    self.classes[key] = self.describe_class(key, seen)
+        for name, nodes in reader.references.items():
+            known = self.identity.get(name)
+            if known is not None and known != name:
+                for node in nodes:
+                    node["n"] = known
+        for c in self.classes.values():
+            for member in c["members"].values():
+                member["from"] = self.identity.get(member["from"], member["from"])
+
+
+def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: bool) -> Json:
+    """Give the run-time parameters the types of one signature of the stub.
+
+    In an overload, what must be given is the overload's word: that is what selects it. A parameter that only other
+    overloads have is not part of this one.
+    """
+    by_name = {p["name"]: p for p in sig["params"]}
+    in_order = [p for p in sig["params"] if p["kind"] in POSITIONAL]
+    at_run_time = {name for name, _, _ in seen}
+    used: set[str] = set()
+    positional: list[Json] = []
+    keyword: list[Json] = []
+    stars: dict[str, Json] = {}
+    for i, (name, kind, default) in enumerate(seen):
+        if kind in VARIADIC:
+            stars[kind] = {"name": name, "kind": kind, "required": False, "default": None, "type": UNANNOTATED}
+            continue
+        p = by_name.get(name)
+        if p is not None and p["kind"] in VARIADIC:
+            p = None
+        if p is None and kind in POSITIONAL and i < len(in_order) and in_order[i]["name"] not in at_run_time:
+            p = in_order[i]
+        if p is None:
+            if overloaded and name in somewhere:
+                continue
+            out = {
+                "name": name,
+                "kind": kind,
+                "required": default is None,
+                "default": default,
+                "type": UNANNOTATED,
+            }
+        else:
+            used.add(p["name"])
+            if default in (None, "...") and p["default"] is not None:
+                shown = p["default"] if default == "..." or overloaded else None
+            else:
+                shown = default
+            required = p["required"] if overloaded else default is None
+            out = {"name": name, "kind": kind, "required": required, "default": shown, "type": p["type"]}
+        (positional if kind in POSITIONAL else keyword).append(out)
+    absorbed = False
+    for p in sig["params"]:
+        if p["name"] in used or p["name"] in at_run_time:
+            continue
+        if p["kind"] in POSITIONAL and "var_positional" in stars:
+            kind = p["kind"] if "var_keyword" in stars else "positional_only"
+            positional.append(dict(p, kind=kind))
+            absorbed = True
+        elif p["kind"] in ("keyword_only", "positional_or_keyword") and "var_keyword" in stars:
+            keyword.append(dict(p, kind="keyword_only"))
+            absorbed = True
+    declared = {p["kind"]: p for p in sig["params"] if p["kind"] in VARIADIC}
+    for kind in list(stars):
+        if kind in declared:
+            stars[kind]["type"] = declared[kind]["type"]
+        elif absorbed:
+            del stars[kind]
+    params = positional
+    if "var_positional" in stars:
+        params.append(stars["var_positional"])
+    params += keyword
+    if "var_keyword" in stars:
+        params.append(stars["var_keyword"])
+    return {"params": params, "returns": sig["returns"]}
+
+
+def generator_version() -> str:
+    from snakebridge import __version__
+
+    return __version__
+
+
+def prune(manifest: Json) -> None:
+    """Remove the classes, aliases and type variables that nothing names."""
+    classes, aliases, typevars = manifest["classes"], manifest["aliases"], manifest["typevars"]
+    kept: dict[str, set[str]] = {"classes": set(), "aliases": set(), "typevars": set()}
+    stack: list[Any] = [manifest["modules"]]
+
+    def keep(table: str, source: Json, name: str) -> None:
+        if name in source and name not in kept[table]:
+            kept[table].add(name)
+            stack.append(source[name])
+
+    for key, c in classes.items():
+        if c["public"] is not None:
+            keep("classes", classes, key)
+    while stack:
+        node = stack.pop()
+        if type(node) is list:
+            stack.extend(n for n in node if type(n) in (dict, list))
+            continue
+        kind = node.get("k")
+        if kind is None:
+            for key in node.get("mro", ()):
+                keep("classes", classes, key)
+            for name in node.get("tvars", ()):
+                keep("typevars", typevars, name)
+        elif kind == "inst" or kind == "tuple":
+            name = node.get("n")
+            if name is not None:
+                keep("classes", classes, name)
+        elif kind == "alias":
+            keep("aliases", aliases, node["n"])
+        elif kind == "tvar":
+            keep("typevars", typevars, node["n"])
+        stack.extend(v for v in node.values() if type(v) in (dict, list))
+    manifest["classes"] = {k: v for k, v in classes.items() if k in kept["classes"]}
+    manifest["aliases"] = {k: v for k, v in aliases.items() if k in kept["aliases"]}
+    manifest["typevars"] = {k: v for k, v in typevars.items() if k in kept["typevars"]}
+
+
+def shorten(manifest: Json) -> None:
+    """Leave the documentation of an inherited member to the class of this manifest that defines it."""
+    classes = manifest["classes"]
+    for key, c in classes.items():
+        for name, member in c["members"].items():
+            home = member["from"]
+            if home != key and home in classes:
+                other = classes[home]["members"].get(name)
+                if other is not None and other["doc"] == member["doc"]:
+                    member["doc"] = ""
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+# The tables that are written an entry a line (a class or module: its own tables again so), by path.
+OPEN = {
+    (): True,
+    ("aliases",): True,
+    ("classes",): True,
+    ("classes", "*"): True,
+    ("classes", "*", "members"): True,
+    ("modules",): True,
+    ("modules", "*"): True,
+    ("modules", "*", "names"): True,
+    ("typevars",): True,
+}
+
+
+def serialise(manifest: Json) -> bytes:
+    """Return the bytes of a manifest: sorted, a symbol or member a line, UTF-8."""
+    encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(", ", ": ")).encode
+    out: list[str] = []
+
+    def write(node: Any, path: tuple[str, ...], indent: str) -> None:
+        if not (isinstance(node, dict) and node and path in OPEN):
+            out.append(encode(node))
+            return
+        out.append("{\n")
+        wild = path in (("classes",), ("modules",))
+        last = len(node) - 1
+        for i, key in enumerate(sorted(node)):
+            out.append("%s  %s: " % (indent, encode(key)))
+            write(node[key], path + (("*",) if wild else (key,)), indent + "  ")
+            out.append("\n" if i == last else ",\n")
+        out.append(indent + "}")
+
+    write(manifest, (), "")
+    out.append("\n")
+    return "".join(out).encode("utf-8", "replace")
+
+
+def write_if_changed(path: str, data: bytes) -> bool:
+    """Write a file completely or not at all, and only if its bytes differ; tell whether it was written.
+
+    Raises OSError with the file's name where the disk is full or the folder cannot be written.
+    """
+    try:
+        with open(path, "rb") as f:
+            if f.read() == data:
+                return False
+    except FileNotFoundError:
+        pass
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    fd, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", dir=folder)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fchmod(fd, 0o666 & ~current_umask())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except OSError as e:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise OSError(e.errno or errno.EIO, os.strerror(e.errno or errno.EIO), path) from None
+    return True
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

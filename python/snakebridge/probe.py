@@ -1,0 +1,702 @@
+"""Looks at one library at run time: what exists, of what kind, with which signature.
+
+Runs in the user's interpreter (CPython 3.8 or later), as a file, with the standard library alone; nothing of it is
+imported by the package around it. It may die with the library that it imports, so it answers through files: what it is
+about to import is noted before each import, an answer is complete or absent, and standard output is left to the library.
+
+    probe.py facts OUT                     describe the interpreter
+    probe.py library REQUEST               import and describe a library, then answer one more request
+
+REQUEST is a JSON file: {"modules": [...], "optional": [...], "path": [...], "own": [...], "skip": [...],
+"names": OUT, "progress": FILE, "more": FILE or null}. After the first answer the probe waits for one line on standard
+input, the path of a second request {"resolve": {name: may import}, "describe": [name], "out": OUT}.
+"""
+
+import sys
+
+# The folder of this file must not shadow the standard library (it holds a types.py).
+_here = __file__.rpartition("/")[0]
+sys.path[:] = [p for p in sys.path if p != _here and p != ""]
+
+import importlib  # noqa: E402
+import inspect  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import types  # noqa: E402
+import warnings  # noqa: E402
+
+CLIP = 4000
+KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional_only",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional_or_keyword",
+    inspect.Parameter.VAR_POSITIONAL: "var_positional",
+    inspect.Parameter.KEYWORD_ONLY: "keyword_only",
+    inspect.Parameter.VAR_KEYWORD: "var_keyword",
+}
+# Special methods that a caller in C has a use for.
+DUNDERS = frozenset(
+    "__%s__" % name
+    for name in (
+        "len getitem setitem delitem contains call iter next reversed enter exit eq ne lt le gt ge hash "
+        "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or neg pos abs invert "
+        "radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand rxor ror "
+        "iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ixor ior "
+        "int float complex index bool bytes round trunc floor ceil"
+    ).split()
+)
+TYPING = ("typing", "typing_extensions", "types", "_typing")
+# The MRO without these: they say nothing about an instance.
+PLUMBING = ("builtins.object", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol")
+
+
+def text_of(value):
+    """Return `value` if it is text that UTF-8 can hold, else ""."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def document(obj):
+    """Return the docstring of `obj`, dedented and clipped at the end of a line."""
+    try:
+        doc = obj.__doc__
+    except Exception:
+        return ""
+    if not isinstance(doc, str) or not doc:
+        return ""
+    try:
+        doc = text_of(inspect.cleandoc(doc)).replace("\x00", "")
+    except Exception:
+        return ""
+    if len(doc) <= CLIP:
+        return doc
+    head = doc[:CLIP]
+    return head[: head.rfind("\n")].rstrip() if "\n" in head else head
+
+
+def source_text(value, depth=0):
+    """Return `value` as Python source, or "..." if it is no literal."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str, bytes, complex, float):
+        try:
+            text = repr(value)
+        except ValueError:  # an integer too long to print
+            return "..."
+    elif depth < 3 and kind in (tuple, list):
+        items = [source_text(v, depth + 1) for v in value[:20]]
+        if "..." in items or len(value) > 20:
+            return "..."
+        inner = ", ".join(items)
+        if kind is list:
+            text = "[%s]" % inner
+        else:
+            text = "(%s,)" % inner if len(items) == 1 else "(%s)" % inner
+    elif depth < 3 and kind is dict and len(value) <= 20:
+        items = [(source_text(k, depth + 1), source_text(v, depth + 1)) for k, v in value.items()]
+        if any("..." in pair for pair in items):
+            return "..."
+        text = "{%s}" % ", ".join("%s: %s" % pair for pair in items)
+    elif isinstance(value, type):
+        text = value.__name__ if value.__module__ == "builtins" else identity(value)
+    elif isinstance(value, enum_class()) and type(getattr(value, "_name_", None)) is str:
+        text = "%s.%s" % (kind.__qualname__, value._name_)
+    else:
+        return "..."
+    text = text_of(text)
+    return text if len(text) <= 60 else "..."
+
+
+def enum_class():
+    module = sys.modules.get("enum")
+    return module.Enum if module is not None else ()
+
+
+def signature_of(obj):
+    """Return [[name, kind, default or None]] of a callable, or None if Python cannot tell."""
+    try:
+        sig = inspect.signature(obj)
+    except BaseException:
+        return None
+    out = []
+    for p in sig.parameters.values():
+        if type(p.name) is not str:
+            return None
+        default = None if p.default is p.empty else source_text(p.default)
+        out.append([p.name, KINDS[p.kind], default])
+    return out
+
+
+def drop_first(sig):
+    """Return a signature without `self` or `cls`."""
+    if not sig or sig[0][1] in ("var_positional", "var_keyword", "keyword_only"):
+        return sig
+    return sig[1:]
+
+
+def is_async(obj):
+    return inspect.iscoroutinefunction(obj) or inspect.isasyncgenfunction(obj)
+
+
+def attribute_text(obj, name):
+    """Return a text attribute of `obj`, or None."""
+    try:
+        value = getattr(obj, name)
+    except BaseException:
+        return None
+    return value if type(value) is str else None
+
+
+def lookup(module, qualname):
+    """Return what `module.qualname` names, without running code; None if there is nothing."""
+    obj = sys.modules.get(module)
+    if obj is None:
+        return None
+    for part in qualname.split("."):
+        try:
+            obj = vars(obj)[part] if not isinstance(obj, type) else inspect.getattr_static(obj, part)
+        except Exception:
+            return None
+    return obj
+
+
+_identities = {}
+
+
+def identity(cls, found_at=None):
+    """Return the name `module.qualname` under which a class can be found, else where it was met."""
+    known = _identities.get(id(cls))
+    if known is not None:
+        return known[0]
+    module, name = attribute_text(cls, "__module__"), attribute_text(cls, "__qualname__")
+    if module is None or name is None:
+        key = found_at or "builtins.object"
+    elif lookup(module, name) is cls or found_at is None:
+        key = module + "." + name
+    else:
+        key = found_at
+    _identities[id(cls)] = (key, cls)  # keeps the class alive, so that the id stays its own
+    return key
+
+
+def is_typing_construct(obj):
+    """Tell names that only a type checker has a use for: aliases, type variables, special forms."""
+    kind = type(obj)
+    if isinstance(obj, type) and kind.__name__ not in ("GenericAlias",):
+        return False
+    return kind.__module__ in TYPING and kind.__name__ not in (
+        "FunctionType",
+        "BuiltinFunctionType",
+        "MethodType",
+        "ModuleType",
+        "SimpleNamespace",
+        "MappingProxyType",
+    )
+
+
+class Library:
+    """Describes the modules and classes of one library."""
+
+    def __init__(self, own, skip):
+        self.own = own  # top-level packages, or None: the standard library
+        self.skip = skip
+        self.modules = {}
+        self.classes = {}
+        self.described = {}  # id of what a class holds -> (its description, itself): numpy's scalars share hundreds
+
+    def is_own(self, module):
+        if self.own is None:
+            return True
+        return module is not None and module.split(".")[0] in self.own
+
+    # -- modules --------------------------------------------------------------------------------------------------
+
+    def describe_module(self, name, selected):
+        module = sys.modules[name]
+        names = {}
+        try:
+            listed = module.__dict__.get("__all__")
+            if listed is None and "__getattr__" in module.__dict__:
+                listed = getattr(module, "__all__", None)
+            exported = [n for n in listed if type(n) is str] if listed is not None else None
+        except BaseException:
+            exported = None
+        if exported is not None:
+            candidates = sorted(set(exported))
+        else:
+            try:
+                candidates = sorted(n for n in set(dir(module)) if type(n) is str and n[:1] != "_")
+            except BaseException:
+                candidates = sorted(n for n in vars(module) if n[:1] != "_")
+        for n in candidates:
+            if (n[:1] == "_" and n != "__version__") or not n.isidentifier():
+                continue
+            try:
+                obj = module.__dict__[n] if n in module.__dict__ else getattr(module, n)
+            except BaseException:
+                continue
+            symbol = self.describe_symbol(name, n, obj, exported is not None, selected)
+            if symbol is not None:
+                names[n] = symbol
+        if exported is not None and isinstance(module.__dict__.get("__version__"), str):
+            names["__version__"] = self.describe_value(module.__version__)
+        for other in selected:
+            parent, _, last = other.rpartition(".")
+            if parent == name and last not in names:
+                names[last] = {"k": "module", "module": other}
+        path = getattr(module, "__file__", None)
+        self.modules[name] = {
+            "doc": document(module).split("\n\n")[0],
+            "all": exported is not None,
+            "file": path if type(path) is str else None,
+            "names": names,
+        }
+
+    def describe_symbol(self, module, name, obj, exported, selected):
+        where = module + "." + name
+        if isinstance(obj, types.ModuleType):
+            target = attribute_text(obj, "__name__")
+            # os.path is posixpath: the path that users write is the module's name.
+            if where in selected:
+                return {"k": "module", "module": where}
+            return {"k": "module", "module": target} if target in selected else None
+        if type(obj).__module__ == "__future__":
+            return None
+        if isinstance(obj, type):
+            key = identity(obj, where)
+            foreign = not exported and not self.from_here(module, attribute_text(obj, "__module__"))
+            if type(obj).__module__ in TYPING and type(obj).__name__ in ("GenericAlias", "NewType"):
+                return None
+            self.describe_class(obj, key, where)
+            return {"k": "class", "class": key, "foreign": foreign}
+        if is_typing_construct(obj):
+            return None
+        if callable(obj):
+            home = attribute_text(obj, "__module__")
+            qualname = attribute_text(obj, "__qualname__") or attribute_text(obj, "__name__") or name
+            foreign = not exported and home is not None and not self.from_here(module, home)
+            function = inspect.isroutine(obj) or hasattr(type(obj), "__get__") or hasattr(obj, "__wrapped__")
+            if not function and type(obj).__name__ == "_ArrayFunctionDispatcher":
+                function = True
+            symbol = {
+                "k": "function" if function else "callable",
+                "sig": signature_of(obj),
+                "doc": document(obj),
+                "def": (home or module) + "." + qualname.replace(".<locals>", ""),
+                "foreign": foreign,
+            }
+            if not function:
+                symbol["type"] = identity(type(obj))
+            if is_async(obj):
+                symbol["async"] = True
+            return symbol
+        value = self.describe_value(obj)
+        if not exported and self.own is not None and value["type"].split(".")[0] in TYPING:
+            return None
+        return value
+
+    def from_here(self, module, home):
+        """Tell whether something that says it was made in `home` belongs to `module` without an __all__."""
+        if home is None:
+            return True
+        if self.own is None:  # the standard library: json and json.decoder, _io and io, but not json and re
+            here = module.split(".")[0].lstrip("_")
+            there = home.split(".")[0].lstrip("_")
+            return there == here or home.startswith("_") or home == "builtins"
+        return self.is_own(home) or home == "builtins"
+
+    def describe_value(self, obj):
+        out = {"k": "value", "type": identity(type(obj)), "literal": None}
+        if type(obj) in (bool, int, float, str) or obj is None:
+            text = source_text(obj)
+            # A path tells about this machine, not about the library.
+            if text != "..." and not (type(obj) is str and "/" in obj and len(obj) > 1):
+                out["literal"] = text
+        elif isinstance(obj, enum_class()):
+            out["literal"] = source_text(obj)
+        return out
+
+    # -- classes --------------------------------------------------------------------------------------------------
+
+    def describe_class(self, cls, key, where):
+        if key in self.classes:
+            return
+        module = attribute_text(cls, "__module__")
+        if not self.is_own(module) and not (where and self.is_own(where)):
+            return
+        if not self.is_own(key):
+            return
+        name = key[len(module) + 1 :] if module and key.startswith(module + ".") else key.rpartition(".")[2]
+        home = module if module and key.startswith(module + ".") else key.rpartition(".")[0]
+        self.classes[key] = None  # a guard against recursion
+        mro = [c for c in type.__dict__["__mro__"].__get__(cls) if c is not object]
+        keys = [identity(c) if c is not cls else key for c in mro]
+        out = {
+            "module": home,
+            "name": name,
+            "doc": own_document(cls),
+            "mro": [k for k in keys if k not in PLUMBING],
+            "bases": [k for k in (identity(b) for b in cls.__bases__) if k not in PLUMBING],
+            "flags": class_flags(cls),
+            "dict": cls.__dictoffset__ != 0,
+            "new": signature_of(cls),
+            "members": {},
+            "fields": None,
+            "enum": None,
+        }
+        members = out["members"]
+        is_enum = isinstance(enum_class(), type) and issubclass(cls, enum_class())
+        if is_enum:
+            out["enum"] = [[n, source_text(m.value)] for n, m in cls.__members__.items() if n[:1] != "_"]
+        fields = cls.__dict__.get("_fields")
+        if issubclass(cls, tuple) and type(fields) is tuple and all(type(f) is str for f in fields):
+            out["fields"] = list(fields)
+        static = {}
+        for c, k in zip(mro, keys):
+            if k in PLUMBING:
+                continue
+            for n, raw in list(c.__dict__.items()):
+                if type(n) is not str or n in static:
+                    continue
+                static[n] = (raw, k)
+        for n, (raw, home_key) in static.items():
+            if (n[:1] == "_" and n not in DUNDERS) or not n.isidentifier():
+                continue
+            if is_enum and n in cls.__members__:
+                continue
+            member = self.describe_member(cls, n, raw, home_key)
+            if member is not None:
+                members[n] = member
+        for n, m in members.items():
+            if not m["doc"]:
+                m["doc"] = inherited_document(mro, n)
+        self.classes[key] = out
+
+    def describe_member(self, cls, name, raw, home):
+        known = self.described.get((id(raw), name))
+        if known is None:
+            known = (self.describe_attribute(cls, name, raw), raw)
+            self.described[(id(raw), name)] = known
+        if known[0] is None:
+            return None
+        out = dict(known[0])
+        out["from"] = home
+        return out
+
+    def describe_attribute(self, cls, name, raw):
+        out = {"doc": "", "sig": None}
+        if raw is None and name in DUNDERS:  # __hash__ = None: taken away
+            return None
+        if isinstance(raw, staticmethod):
+            out["k"], target = "staticmethod", raw.__func__
+            out["sig"] = signature_of(target)
+        elif isinstance(raw, classmethod):
+            out["k"], target = "classmethod", raw.__func__
+            out["sig"] = drop_first(signature_of(target))
+        elif isinstance(raw, types.FunctionType):
+            out["k"], target = "method", raw
+            out["sig"] = drop_first(signature_of(raw))
+        elif isinstance(raw, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+            out["k"], target = "method", raw
+            out["sig"] = drop_first(signature_of(raw))
+        elif isinstance(raw, types.ClassMethodDescriptorType):
+            out["k"], target = "classmethod", raw
+            try:
+                out["sig"] = signature_of(raw.__get__(None, cls))
+            except BaseException:
+                out["sig"] = None
+        elif isinstance(raw, types.BuiltinFunctionType):
+            out["k"], target = "staticmethod", raw
+            out["sig"] = signature_of(raw)
+        elif isinstance(raw, property):
+            out["k"], target = "property", raw
+            out["settable"] = raw.fset is not None
+        elif isinstance(raw, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+            out["k"], target = "property", raw
+            out["settable"] = None
+        elif inspect.isroutine(raw) or (callable(raw) and hasattr(type(raw), "__get__") and not isinstance(raw, type)):
+            out["k"], target = "method", raw
+            out["sig"] = drop_first(signature_of(raw))
+        elif hasattr(type(raw), "__get__") and not isinstance(raw, type):
+            out["k"], target = "property", raw  # cached_property, an accessor
+            out["settable"] = hasattr(type(raw), "__set__")
+        elif isinstance(raw, type):
+            key = identity(raw)
+            if name in DUNDERS:
+                return None
+            return {"k": "class", "class": key, "doc": "", "sig": None}
+        elif is_typing_construct(raw):
+            return None
+        else:
+            value = self.describe_value(raw)
+            value.update({"k": "attribute", "doc": "", "sig": None})
+            return value
+        if out["k"] == "property" and name in DUNDERS:
+            return None
+        out["doc"] = document(target)
+        if is_async(target):
+            out["async"] = True
+        return out
+
+    def describe_named(self, name):
+        """Describe the class that a type checker calls `name`; return its identity, or None."""
+        cls = find_class(name)
+        if cls is None:
+            return None
+        key = identity(cls, name)
+        self.describe_class(cls, key, name)
+        return key
+
+
+def own_document(cls):
+    doc = cls.__dict__.get("__doc__")
+    if isinstance(doc, str) and doc:
+        return document(cls)
+    return ""
+
+
+def inherited_document(mro, name):
+    for c in mro[1:]:
+        raw = c.__dict__.get(name)
+        if raw is not None:
+            if isinstance(raw, (staticmethod, classmethod)):
+                raw = raw.__func__
+            if isinstance(raw, (types.FunctionType, property, types.MethodDescriptorType)):
+                doc = document(raw)
+                if doc:
+                    return doc
+    return ""
+
+
+def class_flags(cls):
+    flags = []
+    if inspect.isabstract(cls):
+        flags.append("abstract")
+    module = sys.modules.get("enum")
+    if module is not None and issubclass(cls, module.Enum):
+        flags.append("enum")
+        if issubclass(cls, module.Flag):
+            flags.append("flag")
+    if cls.__dict__.get("_is_protocol") is True:
+        flags.append("protocol")
+    if issubclass(cls, tuple) and type(cls.__dict__.get("_fields")) is tuple:
+        flags.append("namedtuple")
+    if type(cls).__name__ == "_TypedDictMeta":
+        flags.append("typeddict")
+    if "__dataclass_fields__" in cls.__dict__:
+        flags.append("dataclass")
+    if issubclass(cls, BaseException):
+        flags.append("exception")
+    if not cls.__flags__ & (1 << 10):  # Py_TPFLAGS_BASETYPE
+        flags.append("final")
+    elif cls.__dict__.get("__final__") is True:
+        flags.append("final")
+    return flags
+
+
+def find_class(name):
+    """Return the class of this full name among the imported modules, or None."""
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:cut])
+        if module in sys.modules:
+            obj = lookup(module, ".".join(parts[cut:]))
+            return obj if isinstance(obj, type) else None
+    return None
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+def write_answer(path, answer):
+    """Write an answer so that it is there completely, or not at all."""
+    with open(path + ".part", "w", encoding="utf-8", errors="replace") as f:
+        json.dump(answer, f, separators=(",", ":"))
+    os.replace(path + ".part", path)
+
+
+def discover(tops, skip):
+    """Return the public submodules that importing the packages has brought in."""
+    found = set()
+    queue = [n for n in tops if n in sys.modules]
+    while queue:
+        name = queue.pop()
+        package = sys.modules[name]
+        if not hasattr(package, "__path__"):
+            continue
+        try:
+            listed = package.__dict__.get("__all__")
+            listed = None if listed is None else [n for n in listed if type(n) is str]
+            candidates = set(listed if listed is not None else dir(package))
+        except BaseException:
+            continue
+        for n in sorted(n for n in candidates if type(n) is str):
+            child = name + "." + n
+            if n[:1] == "_" or n in ("tests", "test", "testing", "conftest") or n[:5] == "test_" or child in found:
+                continue
+            if any(child == s or child.startswith(s + ".") for s in skip):
+                continue
+            try:
+                obj = package.__dict__[n] if n in package.__dict__ else getattr(package, n)  # may import: it is lazy
+            except BaseException:
+                continue
+            if not isinstance(obj, types.ModuleType) or sys.modules.get(child) is not obj:
+                continue
+            # Deep down, a package without an __all__ names all its parts, and only some mean to be public.
+            if listed is None and name not in tops and getattr(obj, "__all__", None) is None:
+                continue
+            found.add(child)
+            queue.append(child)
+    return found
+
+
+def run_library(request_path):
+    with open(request_path, encoding="utf-8") as f:
+        request = json.load(f)
+    control = os.dup(0)  # the library finds nothing to read
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.path[:0] = request["path"]
+    warnings.simplefilter("ignore")
+    failed = {}
+    optional = set(request["optional"])
+
+    def bring(name):
+        with open(request["progress"], "a", encoding="utf-8") as f:
+            f.write(name + "\n")
+        try:
+            importlib.import_module(name)
+        except BaseException as e:  # SystemExit and KeyboardInterrupt too
+            message = text_of(str(e)).strip()
+            failed[name] = "%s: %s" % (type(e).__name__, message) if message else type(e).__name__
+            return False
+        if name not in sys.modules:
+            failed[name] = "ImportError: the module took itself out of sys.modules"
+            return False
+        return True
+
+    wanted = [n for n in request["modules"] if n not in request["without"] and bring(n)]
+    for n in request["optional"]:
+        if n not in request["without"] and bring(n):
+            wanted.append(n)
+    own = set(request["own"]) if request["own"] is not None else None
+    if own is not None:
+        tops = set(n.split(".")[0] for n in wanted)
+        wanted = sorted(set(wanted) | discover(tops, request["skip"]))
+    library = Library(own, request["skip"])
+    selected = set(wanted)
+    for n in sorted(selected):
+        library.describe_module(n, selected)
+    files = set()
+    if request["sources"]:
+        for n, module in list(sys.modules.items()):
+            if own is not None and n.split(".")[0] in own:
+                path = getattr(module, "__file__", None)
+                if type(path) is str:
+                    files.add(os.path.abspath(path))
+    write_answer(
+        request["names"],
+        {
+            "modules": library.modules,
+            "classes": library.classes,
+            "failed": failed,
+            "optional": sorted(optional),
+            "files": sorted(files),
+        },
+    )
+    line = b""
+    while not line.endswith(b"\n"):
+        chunk = os.read(control, 4096)
+        if not chunk:
+            return
+        line += chunk
+    with open(line.decode("utf-8").rstrip("\n"), encoding="utf-8") as f:
+        request = json.load(f)
+    resolved = {}
+    before = set(library.classes)
+    for name, may_import in sorted(request["resolve"].items()):
+        if may_import and find_class(name) is None:
+            module = name.rpartition(".")[0]
+            if module not in sys.modules and not module.startswith("_typeshed"):
+                try:
+                    importlib.import_module(module)
+                except BaseException:
+                    pass
+        cls = find_class(name)
+        resolved[name] = identity(cls, name) if cls is not None else None
+    for name in request["describe"]:
+        library.describe_named(name)
+    write_answer(
+        request["out"],
+        {
+            "resolved": resolved,
+            "classes": dict((k, c) for k, c in library.classes.items() if k not in before and c is not None),
+        },
+    )
+
+
+def find_libpython(config):
+    """Return the path of the shared library of this interpreter, or None."""
+    get = config.get_config_var
+    version = get("LDVERSION") or get("py_version_short") or "%d.%d" % sys.version_info[:2]
+    names = []
+    for name in (get("INSTSONAME"), get("LDLIBRARY")):
+        if name and ".so" in name:
+            names.append(name)
+    names += ["libpython%s.so.1.0" % version, "libpython%s.so" % version]
+    folders = [get("LIBDIR"), os.path.join(sys.base_prefix, "lib"), get("LIBPL")]
+    multiarch = get("MULTIARCH")
+    if multiarch:
+        folders += [os.path.join(f, multiarch) for f in folders[:2] if f]
+    for name in names:
+        for folder in folders:
+            if folder and os.path.isfile(os.path.join(folder, name)):
+                return os.path.join(folder, name)
+    return None
+
+
+def run_facts(out):
+    import platform
+    import sysconfig
+
+    paths = sysconfig.get_paths()
+    write_answer(
+        out,
+        {
+            "python": sys.executable,
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+            "platform": sys.platform,
+            "machine": platform.machine(),
+            "prefix": sys.prefix,
+            "base_prefix": sys.base_prefix,
+            "site": [p for p in (paths["purelib"], paths["platlib"])],
+            "path": [p for p in sys.path if p],
+            "libpython": find_libpython(sysconfig),
+            "stdlib": sorted(getattr(sys, "stdlib_module_names", ())),
+        },
+    )
+
+
+def main(argv):
+    # What is left at the end of a library (threads, atexit functions) must neither hang nor change the answer.
+    code = 1
+    try:
+        if argv[1] == "facts":
+            run_facts(argv[2])
+        else:
+            run_library(argv[2])
+        code = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
