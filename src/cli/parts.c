@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * parts.c - finds the command's parts. Three layouts are known; each is told by one file:
+ * parts.c - finds the command's parts. Two layouts are known; each has one tree below a prefix:
  *
- *   build tree   <exe's folder>/snakebridge.parts              absolute paths, written by CMake, a "name=path" a line
- *   wheel        <exe>/../lib/python3.N/{site,dist}-packages/snakebridge/prefix/parts
- *   installed    <exe>/../lib/snakebridge/parts                cmake --install
+ *   wheel      <exe>/../lib/python3.N/{site,dist}-packages/snakebridge/prefix
+ *   installed  <exe>/..   by cmake --install, and the build folder
  *
- * The last two have the same tree below their prefix (include, lib, lib/cmake/snakebridge, lib/pkgconfig); their file
- * "parts" holds what is not a matter of the layout: the interpreter of the tool environment, relative in a wheel.
+ * The second has a file lib/snakebridge/parts, which names the interpreter of the tool environment, and the package
+ * "snakebridge" in lib/snakebridge/python.
  */
 #include "parts.h"
 
@@ -26,47 +25,20 @@ static char *join(const char *folder, const char *rest)
     return asprintf(&path, "%s%s", folder, rest) < 0 ? NULL : path;
 }
 
-/* Reads "name=path" lines into `p`; unknown names are refused, so that two versions cannot be mixed. */
-static int read_file(const char *path, parts *p)
+/* The one line of the file: "python=PATH". */
+static char *read_python(const char *path)
 {
-    struct {
-        const char *name;
-        char **place;
-    } known[] = {
-        { "python", &p->python },       { "python_path", &p->python_path },
-        { "include", &p->include },     { "lib", &p->lib },
-        { "engine", &p->engine },       { "cmake", &p->cmake },
-        { "pkgconfig", &p->pkgconfig },
-    };
+    static const char name[] = "python=";
+    char line[PATH_MAX + 16], *python = NULL;
     FILE *file = fopen(path, "re");
     if (!file)
-        return -1;
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t len;
-    int rc = 0;
-    while (rc == 0 && (len = getline(&line, &room, file)) > 0) {
+        return NULL;
+    if (fgets(line, sizeof line, file) && strncmp(line, name, strlen(name)) == 0) {
         line[strcspn(line, "\n")] = '\0';
-        char *value = strchr(line, '=');
-        if (!value) {
-            rc = -1;
-            break;
-        }
-        *value++ = '\0';
-        rc = -1;
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-            if (strcmp(known[i].name, line) == 0) {
-                free(*known[i].place);
-                *known[i].place = strdup(value);
-                rc = *known[i].place ? 0 : -1;
-            }
-        }
+        python = strdup(line + strlen(name));
     }
-    if (ferror(file))
-        rc = -1;
-    free(line);
     fclose(file);
-    return rc;
+    return python;
 }
 
 static int fill_prefix(parts *p, const char *prefix)
@@ -75,8 +47,10 @@ static int fill_prefix(parts *p, const char *prefix)
         char **place;
         const char *rest;
     } tree[] = {
-        { &p->include, "/include" },           { &p->lib, "/lib" },
-        { &p->engine, "/lib/engine.abi3.so" }, { &p->cmake, "/lib/cmake/snakebridge" },
+        { &p->include, "/include" },
+        { &p->lib, "/lib" },
+        { &p->engine, "/lib/snakebridge/engine.abi3.so" },
+        { &p->cmake, "/lib/cmake/snakebridge" },
         { &p->pkgconfig, "/lib/pkgconfig" },
     };
     for (size_t i = 0; i < sizeof tree / sizeof *tree; i++) {
@@ -150,9 +124,9 @@ static int find_installed(parts *p, const char *bin)
         return -1;
     p->python_path = join(prefix, "/lib/snakebridge/python");
     char *file = join(prefix, "/lib/snakebridge/parts");
-    int rc = p->python_path && file ? read_file(file, p) : -1;
+    p->python = file ? read_python(file) : NULL;
     free(file);
-    return rc;
+    return p->python && p->python_path ? 0 : -1;
 }
 
 int parts_find(const char *exe, parts *p, char *why, size_t size)
@@ -168,15 +142,7 @@ int parts_find(const char *exe, parts *p, char *why, size_t size)
     if (!*bin)
         strcpy(bin, "/");
 
-    char *tree = join(bin, "/snakebridge.parts");
-    if (tree && access(tree, R_OK) == 0) {
-        p->layout = "build tree";
-        if (read_file(tree, p) < 0) {
-            snprintf(why, size, "%s cannot be read; build again", tree);
-            free(tree);
-            return -1;
-        }
-    } else if (find_wheel(p, bin) == 0) {
+    if (find_wheel(p, bin) == 0) {
         p->layout = "wheel";
     } else {
         parts_free(p);
@@ -186,23 +152,17 @@ int parts_find(const char *exe, parts *p, char *why, size_t size)
                      "the parts that belong to %s are not where they were installed (looked for "
                      "%s/../lib/snakebridge/parts); install again",
                      self, bin);
-            free(tree);
             return -1;
         }
     }
-    free(tree);
     const char *chosen = getenv("SNAKEBRIDGE_TOOL_PYTHON");
     if (chosen && *chosen) {
         free(p->python);
         p->python = strdup(chosen);
     }
-    const char *const all[] = { p->python, p->python_path, p->include,  p->lib,
-                                p->engine, p->cmake,       p->pkgconfig };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (!all[i]) {
-            snprintf(why, size, "out of memory, or parts of %s are not named", self);
-            return -1;
-        }
+    if (!p->python) {
+        snprintf(why, size, "out of memory");
+        return -1;
     }
     return 0;
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 typedef struct parts {
-    const char *layout; /* "build tree", "wheel" or "installed" */
+    const char *layout; /* "wheel" or "installed" */
     char *python;       /* the tool environment's interpreter; a bare name is looked up in $PATH */
     char *python_path;  /* the folder that holds the package "snakebridge" */
     char *include;      /* the folder of snakebridge.h */
