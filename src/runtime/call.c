@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Requests and answers: the one path of every call. A request is built in py->out and handed to the transport; calls that
+ * need no value are not waited for, and leave their place in py->sent in case they fail. */
+#include "runtime/session.h"
+#include <math.h>
+
+static struct sb_sent *sent_slot(sb_session *py, uint64_t seq)
+{
+    return &py->sent[seq % SB_IN_FLIGHT];
+}
+
+bool sb__request_begin(sb_session *py, struct sb_request *q)
+{
+    if (SB_UNLIKELY(!py->link) && !sb__attach(py, q->at, q->plan->function))
+        return false;
+    if (SB_UNLIKELY(py->released_len))
+        sb__flush_releases(py);
+    const struct sb_plan *plan = q->plan;
+    uint32_t word = plan->number / 64;
+    if (SB_UNLIKELY(word >= py->defined_words)) {
+        uint32_t words = word * 2 + 4;
+        uint64_t *more = sb__resize(py->defined, words * sizeof *more);
+        if (!more) {
+            sb__fail(py, q->at, plan->function, SB_E_MEMORY, "out of memory");
+            return false;
+        }
+        memset(more + py->defined_words, 0, (words - py->defined_words) * sizeof *more);
+        py->defined = more;
+        py->defined_words = words;
+    }
+    uint64_t bit = UINT64_C(1) << (plan->number % 64);
+    if (SB_UNLIKELY(!(py->defined[word] & bit)))
+        q->flags |= SB_FLAG_DEFINE;
+    struct sb_buf *b = &py->out;
+    b->len = 0;
+    if (SB_UNLIKELY(b->failed || b->cap > 1u << 20))
+        sb__buf_reset(b);
+    if (!sb__buf_room(b, sizeof(struct sb_frame) + sizeof plan->head)) {
+        sb__fail(py, q->at, plan->function, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    b->len = sizeof(struct sb_frame);
+    if (SB_UNLIKELY(q->flags & SB_FLAG_DEFINE)) {
+        sb__put_uint(b, plan->number);
+        sb__buf_put(b, plan->definition.ptr, plan->definition.len);
+        if (!plan->star)
+            sb__put_head(b, SB_MAJOR_ARRAY, plan->fixed);
+    } else {
+        memcpy(b->ptr + b->len, plan->head, sizeof plan->head);
+        b->len += plan->head_size;
+    }
+    return true;
+}
+
+/* ---- failures ---- */
+
+/* The link is of no use any more: what its worker held is gone. */
+static void cut(sb_session *py)
+{
+    if (py->link) {
+        py->transport->close(py->link);
+        py->link = NULL;
+    }
+    sb__handles_lost(py);
+    py->answered = py->seq;
+}
+
+/* A transport's failure, with the place of the oldest call that it took along. */
+static void fail_transport(sb_session *py, int rc)
+{
+    const struct sb_sent *s = sent_slot(py, py->answered < py->seq ? py->answered + 1 : py->seq);
+    struct sb_buf text = { 0 }, stack = { 0 };
+    if (py->link->message.len && !py->link->message.failed)
+        sb__buf_put(&text, py->link->message.ptr,
+                    strnlen((char *)py->link->message.ptr, py->link->message.len));
+    if (py->link->stack.len && !py->link->stack.failed)
+        sb__buf_put(&stack, py->link->stack.ptr,
+                    strnlen((char *)py->link->stack.ptr, py->link->stack.len));
+    const char *type = sb_code_name((sb_code)-rc);
+    struct sb_failure f = {
+        .code = (sb_code)-rc,
+        .type = { type, strlen(type) },
+        .message = { (char *)text.ptr, text.len },
+        .traceback = { (char *)stack.ptr, stack.len },
+        .function = s->function,
+        .file = s->file,
+        .line = s->line,
+    };
+    cut(py);
+    sb__fail_with(py, &f);
+    sb__buf_reset(&text);
+    sb__buf_reset(&stack);
+}
+
+void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what)
+{
+    cut(py);
+    sb__fail(py, at, function, SB_E_PROTOCOL, "the worker's answer makes no sense: %s", what);
+}
+
+void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
+                      const struct sb_trouble *t)
+{
+    if (py->failed || !sb__settle(py)) /* an earlier call's failure comes first */
+        py->error.skipped++;
+    else
+        sb__fail(py, at, function, t->code, "%s", t->text);
+}
+
+/* An ERROR frame becomes the session's error. False: it makes no sense. */
+static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_reader *r)
+{
+    uint64_t code, classes, exception, skipped, fields;
+    struct sb_failure f = { 0 };
+    struct sb_buf names = { 0 };
+    const char *s;
+    size_t n;
+    if (!sb__read_count(r, SB_MAJOR_ARRAY, &fields) || fields != 7 || !sb__read_uint(r, &code) ||
+        !sb__read_string(r, SB_MAJOR_TEXT, &f.type.ptr, &f.type.len) ||
+        !sb__read_string(r, SB_MAJOR_TEXT, &f.message.ptr, &f.message.len) ||
+        !sb__read_string(r, SB_MAJOR_TEXT, &f.traceback.ptr, &f.traceback.len) ||
+        !sb__read_count(r, SB_MAJOR_ARRAY, &classes))
+        return false;
+    if (!sb__utf8_valid(f.type.ptr, f.type.len) || !sb__utf8_valid(f.message.ptr, f.message.len) ||
+        !sb__utf8_valid(f.traceback.ptr, f.traceback.len))
+        return sb__read_fail(r, "a text that is not UTF-8");
+    while (classes--) {
+        if (!sb__read_string(r, SB_MAJOR_TEXT, &s, &n)) {
+            sb__buf_reset(&names);
+            return false;
+        }
+        sb__buf_put(&names, s, strnlen(s, n));
+        sb__put_byte(&names, 0);
+    }
+    bool ok = sb__read_uint(r, &exception) && sb__read_uint(r, &skipped);
+    if (ok && (code == SB_OK || code > SB_E_SYSTEM || head->seq > py->seq ||
+               (exception && !sb__handle_meet_exception(py, exception))))
+        ok = sb__read_fail(r, "an error with fields out of range");
+    if (ok) {
+        const struct sb_sent *sent = sent_slot(py, head->seq);
+        /* Everything from the failed call on did not happen: its handles name nothing. */
+        uint64_t first = head->seq > py->answered ? head->seq : py->answered + 1;
+        for (uint64_t seq = first; seq <= py->seq; seq++)
+            if (sent_slot(py, seq)->id)
+                sb__handle_fail(py, sent_slot(py, seq)->id);
+        f.code = (sb_code)code;
+        f.function = sent->function;
+        f.file = sent->file;
+        f.line = sent->line;
+        f.skipped = skipped;
+        f.exception = exception;
+        f.classes = (char *)names.ptr;
+        f.classes_size = names.failed ? 0 : names.len;
+        py->answered = py->seq;
+        sb__fail_with(py, &f);
+    }
+    sb__buf_reset(&names);
+    return ok;
+}
+
+/* ---- answers ---- */
+
+static bool take_output(struct sb_reader *r)
+{
+    uint64_t stream;
+    const char *s;
+    size_t n;
+    if (!sb__read_uint(r, &stream) || !sb__read_string(r, SB_MAJOR_TEXT, &s, &n))
+        return false;
+    if (stream != 1 && stream != 2)
+        return sb__read_fail(r, "output for an unknown stream");
+    fwrite(s, 1, n, stream == 1 ? stdout : stderr);
+    return true;
+}
+
+/* Waits for the answer to the last request. */
+static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
+                        struct sb_reader *answer)
+{
+    for (;;) {
+        const uint8_t *frame;
+        size_t size;
+        int rc = py->transport->receive(py->link, &frame, &size);
+        if (SB_UNLIKELY(rc)) {
+            fail_transport(py, rc);
+            return false;
+        }
+        struct sb_frame head;
+        if (SB_UNLIKELY(size < sizeof head)) {
+            sb__fail_protocol(py, at, function, "a frame without a header");
+            return false;
+        }
+        memcpy(&head, frame, sizeof head);
+        struct sb_reader r = { frame + sizeof head, frame + size, NULL };
+        if (SB_UNLIKELY(head.size != size || head.segments || head.session != py->tag)) {
+            sb__fail_protocol(py, at, function, "a header that fits neither frame nor session");
+            return false;
+        }
+        if (SB_LIKELY(head.kind == SB_FRAME_REPLY && head.id == py->seq)) {
+            py->answered = py->seq;
+            *answer = r;
+            return true;
+        }
+        bool ok = false;
+        if (head.kind == SB_FRAME_OUTPUT)
+            ok = take_output(&r);
+        else if (head.kind == SB_FRAME_ERROR && head.id == py->seq && take_error(py, &head, &r))
+            return false;
+        if (!ok) {
+            sb__fail_protocol(py, at, function, r.error ? r.error : "an answer to no question");
+            return false;
+        }
+    }
+}
+
+static bool send_frame(sb_session *py, struct sb_frame *head, const sb_site *at,
+                       const char *function)
+{
+    struct sb_buf *b = &py->out;
+    if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX)) {
+        struct sb_trouble t = { 0 };
+        if (b->failed)
+            sb__trouble(&t, SB_E_MEMORY, "out of memory for the arguments");
+        else
+            sb__trouble(&t, SB_E_LIMIT, "the arguments take more than %u bytes", SB_FRAME_MAX);
+        sb__buf_reset(b);
+        sb__fail_trouble(py, at, function, &t);
+        return false;
+    }
+    if (SB_UNLIKELY(py->timeout > 0)) {
+        double ns = py->timeout * 1e9;
+        head->flags |= SB_FLAG_DEADLINE;
+        py->link->deadline = ns < 4e18 ? sb__now() + (int64_t)ns : 0;
+        py->link->deadline_seq = py->seq + 1;
+    } else {
+        py->link->deadline = 0;
+    }
+    head->size = (uint32_t)b->len;
+    head->session = py->tag;
+    head->epoch = py->epoch;
+    head->seq = ++py->seq;
+    memcpy(b->ptr, head, sizeof *head);
+    *sent_slot(py, py->seq) = (struct sb_sent) { head->id, at->file, function, at->line };
+    int rc = py->transport->send(py->link, b->ptr, b->len);
+    if (SB_UNLIKELY(rc)) {
+        fail_transport(py, rc);
+        return false;
+    }
+    return true;
+}
+
+bool sb__settle(sb_session *py)
+{
+    if (py->answered == py->seq || !py->link)
+        return !py->failed;
+    struct sb_reader answer;
+    const struct sb_sent last = *sent_slot(py, py->seq);
+    const sb_site at = { last.file, "", last.line };
+    struct sb_frame head = { .kind = SB_FRAME_SYNC, .flags = SB_FLAG_WAIT };
+    py->out.len = 0;
+    sb__buf_put(&py->out, &head, sizeof head);
+    return send_frame(py, &head, &at, last.function) &&
+           wait_answer(py, &at, last.function, &answer);
+}
+
+bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer)
+{
+    struct sb_frame head = { .kind = SB_FRAME_CALL, .flags = q->flags, .id = q->id };
+    if (SB_UNLIKELY(py->seq - py->answered >= SB_IN_FLIGHT - 2) && !(q->flags & SB_FLAG_WAIT)) {
+        /* The places of earlier calls are needed: this one waits, and so answers for them all. */
+        head.flags |= SB_FLAG_WAIT;
+        q->flags |= SB_FLAG_WAIT;
+    }
+    if (!send_frame(py, &head, q->at, q->plan->function))
+        return false;
+    py->defined[q->plan->number / 64] |= UINT64_C(1) << (q->plan->number % 64);
+    return !(q->flags & SB_FLAG_WAIT) || wait_answer(py, q->at, q->plan->function, answer);
+}
+
+bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
+                      struct sb_reader *answer, sb_value *v)
+{
+    struct sb_decoder d = {
+        .in = *answer,
+        .arena = sb__arena(py),
+        .cache = &py->chunks,
+        .meet = sb__handle_meet,
+        .ctx = py,
+    };
+    if (SB_LIKELY(sb__value_decode(&d, v) && d.in.p == d.in.end))
+        return true;
+    *v = sb_of_kind_(SB_FAILED_);
+    if (d.no_memory)
+        sb__fail(py, at, function, SB_E_MEMORY, "out of memory for the result");
+    else
+        sb__fail_protocol(py, at, function, d.in.error ? d.in.error : "bytes behind the answer");
+    return false;
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Objects and scopes of a session. Ids that the session may use are in an open hash table; `owned` lists them in the order
+ * of their scopes, so that a scope's end walks its own only. A kept id stays in the list and belongs to a lower depth. */
+#include "runtime/session.h"
+
+/* ---- the table ---- */
+
+static uint32_t place_of(uint64_t id) /* ids rise, so neighbours lie side by side */
+{
+    return (uint32_t)(id << 1) | (uint32_t)(id >> 47 & 1);
+}
+
+static struct sb_handle *find(const struct sb_handles *h, uint64_t id)
+{
+    if (!h->places)
+        return NULL;
+    for (uint32_t i = place_of(id) & h->mask;; i = (i + 1) & h->mask) {
+        if (h->places[i].id == id)
+            return &h->places[i];
+        if (!h->places[i].id)
+            return NULL;
+    }
+}
+
+static void put(struct sb_handle *places, uint32_t mask, struct sb_handle x)
+{
+    uint32_t i = place_of(x.id) & mask;
+    while (places[i].id)
+        i = (i + 1) & mask;
+    places[i] = x;
+}
+
+static bool add(struct sb_handles *h, struct sb_handle x)
+{
+    if (!h->places || h->used * 2 > h->mask) {
+        uint32_t size = h->places ? (h->mask + 1) * 2 : 64;
+        struct sb_handle *more = sb__calloc(size * sizeof *more);
+        if (!more)
+            return false;
+        for (uint32_t i = 0; h->places && i <= h->mask; i++)
+            if (h->places[i].id)
+                put(more, size - 1, h->places[i]);
+        sb__free(h->places);
+        h->places = more;
+        h->mask = size - 1;
+    }
+    put(h->places, h->mask, x);
+    h->used++;
+    return true;
+}
+
+/* Deletion that moves later entries of the run back (Knuth, TAOCP 6.4, algorithm R): no tombstones. */
+static void drop(struct sb_handles *h, struct sb_handle *x)
+{
+    uint32_t hole = (uint32_t)(x - h->places);
+    for (uint32_t i = (hole + 1) & h->mask; h->places[i].id; i = (i + 1) & h->mask) {
+        uint32_t home = place_of(h->places[i].id) & h->mask;
+        if (((i - home) & h->mask) >= ((i - hole) & h->mask)) {
+            h->places[hole] = h->places[i];
+            hole = i;
+        }
+    }
+    h->places[hole].id = 0;
+    h->used--;
+}
+
+/* ---- ids ---- */
+
+/* Released ids leave holes in the list; it is compacted when they are the larger part. */
+static void compact(sb_session *py)
+{
+    size_t to = 0;
+    uint32_t scope = 1;
+    for (size_t i = 0; i < py->owned_len; i++) {
+        for (; scope <= py->depth && py->scopes[scope].owned == i; scope++)
+            py->scopes[scope].owned = to;
+        if (find(&py->handles, py->owned[i]))
+            py->owned[to++] = py->owned[i];
+    }
+    for (; scope <= py->depth; scope++)
+        py->scopes[scope].owned = to;
+    py->owned_len = to;
+}
+
+static bool own(sb_session *py, uint64_t id)
+{
+    if (py->owned_len == py->owned_cap) {
+        if (py->owned_cap && py->owned_len > 2 * (size_t)py->handles.used + 64)
+            compact(py);
+        if (py->owned_len == py->owned_cap) {
+            size_t cap = py->owned_cap ? py->owned_cap * 2 : 64;
+            uint64_t *more = sb__resize(py->owned, cap * sizeof *more);
+            if (!more)
+                return false;
+            py->owned = more;
+            py->owned_cap = cap;
+        }
+    }
+    if (!add(&py->handles, (struct sb_handle) { .id = id, .depth = py->depth }))
+        return false;
+    py->owned[py->owned_len++] = id;
+    if (py->depth == 0 && !py->noted && py->owned_len >= SB_OBJECTS_NOTE) {
+        py->noted = true;
+        sb__log(4, "a session holds %d objects outside of any SB_SCOPE; they live until it closes",
+                SB_OBJECTS_NOTE);
+    }
+    return true;
+}
+
+uint64_t sb__handle_new(sb_session *py)
+{
+    uint64_t id = (uint64_t)py->tag << SB_ID_TAG_SHIFT | py->counter;
+    if (!own(py, id))
+        return 0;
+    py->counter++;
+    return id;
+}
+
+bool sb__handle_meet(void *session, uint64_t id)
+{
+    sb_session *py = session;
+    if (id >> SB_ID_TAG_SHIFT != py->tag || !(id & SB_ID_ENGINE))
+        return find(&py->handles, id) != NULL; /* one of ours, given back */
+    if ((id & SB_ID_COUNTER) >= py->engine_counter)
+        py->engine_counter = (id & SB_ID_COUNTER) + 1;
+    return find(&py->handles, id) || own(py, id);
+}
+
+bool sb__handle_meet_exception(sb_session *py, uint64_t id)
+{
+    bool ok = sb__handle_meet(py, id);
+    struct sb_handle *h = ok ? find(&py->handles, id) : NULL;
+    if (h)
+        h->depth = 0; /* it outlives the scopes, until the error is cleared */
+    return h != NULL;
+}
+
+bool sb__handle_check(void *session, sb_object o, struct sb_trouble *t)
+{
+    sb_session *py = session;
+    if (!o.id)
+        return true;
+    const struct sb_handle *h = find(&py->handles, o.id);
+    if (SB_LIKELY(h && !h->failed))
+        return true;
+    if (o.id >> SB_ID_TAG_SHIFT != py->tag)
+        sb__trouble(t, SB_E_SESSION, "an object of another session was used");
+    else if (h || !(o.id & (SB_ID_ENGINE | SB_ID_COUNTER)))
+        sb__trouble(t, SB_E_MISUSE, "an object was used whose call failed or was skipped");
+    else
+        sb__trouble(t, SB_E_STALE,
+                    "an object was used whose scope has ended or whose worker is gone");
+    return false;
+}
+
+void sb__handle_fail(sb_session *py, uint64_t id)
+{
+    struct sb_handle *h = find(&py->handles, id);
+    if (h)
+        h->failed = true;
+}
+
+void sb__handles_lost(sb_session *py)
+{
+    if (py->handles.places)
+        memset(py->handles.places, 0, ((size_t)py->handles.mask + 1) * sizeof *py->handles.places);
+    py->handles.used = 0;
+    py->owned_len = 0;
+    py->released_len = 0;
+    for (uint32_t i = 0; i <= py->depth; i++)
+        py->scopes[i].owned = 0;
+}
+
+void sb__flush_releases(sb_session *py)
+{
+    if (!py->released_len || !py->link)
+        return;
+    struct sb_buf *b = &py->out;
+    struct sb_frame head = {
+        .kind = SB_FRAME_RELEASE, .session = py->tag, .epoch = py->epoch, .seq = py->seq
+    };
+    b->len = 0;
+    sb__buf_put(b, &head, sizeof head);
+    sb__put_head(b, SB_MAJOR_ARRAY, py->released_len);
+    for (size_t i = 0; i < py->released_len; i++)
+        sb__put_uint(b, py->released[i]);
+    if (b->failed)
+        return; /* they wait for the next request */
+    head.size = (uint32_t)b->len;
+    memcpy(b->ptr, &head.size, sizeof head.size);
+    py->released_len = 0;
+    /* A dead worker has let go of everything; the next call finds out. */
+    (void)py->transport->send(py->link, b->ptr, b->len);
+}
+
+static void release_handle(sb_session *py, struct sb_handle *h)
+{
+    uint64_t id = h->id;
+    bool failed = h->failed;
+    drop(&py->handles, h);
+    if (failed || !py->link)
+        return; /* the engine never had it */
+    if (py->released_len == SB_RELEASES_HELD)
+        sb__flush_releases(py);
+    if (py->released_len < SB_RELEASES_HELD)
+        py->released[py->released_len++] = id;
+}
+
+void sb__release(sb_session *py, uint64_t id)
+{
+    struct sb_handle *h = find(&py->handles, id);
+    if (!h)
+        return;
+    release_handle(py, h);
+    while (py->owned_len > py->scopes[py->depth].owned &&
+           !find(&py->handles, py->owned[py->owned_len - 1]))
+        py->owned_len--;
+    if (py->owned_len > 64 && py->owned_len > 4 * ((size_t)py->handles.used + 16))
+        compact(py);
+}
+
+/* ---- scopes ---- */
+
+sb_scope sb_scope_open(sb_session *py)
+{
+    sb_scope scope = { NULL, 0 };
+    if (!sb__enter(py))
+        return scope;
+    if (py->depth + 1 == py->scopes_cap) {
+        uint32_t cap = py->scopes_cap * 2;
+        struct sb_scope_state *more = sb__resize(py->scopes, cap * sizeof *more);
+        if (!more) {
+            sb__fail(py, NULL, "SB_SCOPE", SB_E_MEMORY, "out of memory");
+            sb__leave(py);
+            return scope;
+        }
+        py->scopes = more;
+        py->scopes_cap = cap;
+    }
+    py->scopes[++py->depth] = (struct sb_scope_state) { .owned = py->owned_len };
+    scope = (sb_scope) { py, py->depth };
+    sb__leave(py);
+    return scope;
+}
+
+static void close_scope(sb_session *py)
+{
+    struct sb_scope_state *s = &py->scopes[py->depth];
+    size_t to = s->owned;
+    for (size_t i = s->owned; i < py->owned_len; i++) {
+        struct sb_handle *h = find(&py->handles, py->owned[i]);
+        if (!h)
+            continue;
+        if (h->depth >= py->depth)
+            release_handle(py, h);
+        else
+            py->owned[to++] = py->owned[i]; /* kept: the scope around it owns it now */
+    }
+    py->owned_len = to;
+    if (s->arena.chunks)
+        sb__arena_reset(&s->arena, &py->chunks);
+    py->depth--;
+}
+
+void sb_scope_close(sb_scope *scope)
+{
+    sb_session *py = scope->py;
+    scope->py = NULL;
+    if (!py || !sb__enter(py))
+        return;
+    while (py->depth >= scope->depth && py->depth > 0)
+        close_scope(py);
+    if (py->depth == 0)
+        sb__flush_releases(py);
+    sb__leave(py);
+}
+
+sb_object sb_keep(sb_session *py, sb_object o)
+{
+    if (!sb__enter(py))
+        return o;
+    struct sb_handle *h = find(&py->handles, o.id);
+    if (h && h->depth == py->depth && h->depth > 0)
+        h->depth--;
+    sb__leave(py);
+    return o;
+}
+
+/* The arena of the scope around the innermost one. */
+static struct sb_arena *outer_arena(sb_session *py)
+{
+    return &py->scopes[py->depth ? py->depth - 1 : 0].arena;
+}
+
+static void *keep_bytes(sb_session *py, const void *p, size_t n, bool *ok)
+{
+    char *to = sb__arena_alloc(outer_arena(py), &py->chunks, n + 1, 16);
+    if (!to) {
+        *ok = false;
+        return NULL;
+    }
+    if (n)
+        memcpy(to, p, n);
+    to[n] = 0;
+    return to;
+}
+
+sb_str sb_keep_str(sb_session *py, sb_str s)
+{
+    bool ok = true;
+    if (!sb__enter(py))
+        return (sb_str) { "", 0 };
+    char *p = keep_bytes(py, s.ptr, s.len, &ok);
+    if (!ok)
+        sb__fail(py, NULL, "sb_keep_str", SB_E_MEMORY, "out of memory");
+    sb__leave(py);
+    return ok ? (sb_str) { p, s.len } : (sb_str) { "", 0 };
+}
+
+static bool keep_value(sb_session *py, sb_value *v, unsigned depth)
+{
+    bool ok = depth <= SB_MAX_DEPTH;
+    switch (v->kind) {
+    case SB_STR_:
+    case SB_BIGINT_:
+    case SB_KEYWORD_:
+        v->as.str.ptr = keep_bytes(py, v->as.str.ptr, v->as.str.len, &ok);
+        return ok;
+    case SB_BYTES_:
+        v->as.bytes.ptr = keep_bytes(py, v->as.bytes.ptr, v->as.bytes.len, &ok);
+        return ok;
+    case SB_LIST_:
+    case SB_TUPLE_:
+    case SB_SET_:
+    case SB_FROZENSET_:
+    case SB_DICT_: {
+        size_t n = v->as.items.len * (v->kind == SB_DICT_ ? 2 : 1);
+        sb_value *items = ok ? keep_bytes(py, v->as.items.ptr, n * sizeof *items, &ok) : NULL;
+        if (!items)
+            return false;
+        v->as.items.ptr = items;
+        for (size_t i = 0; i < n; i++)
+            if (!keep_value(py, &items[i], depth + 1))
+                return false;
+        return true;
+    }
+    case SB_ARRAY_: {
+        sb_array *a = keep_bytes(py, v->as.array, sizeof *a, &ok);
+        if (!a)
+            return false;
+        int64_t count = sb__array_count(a);
+        if (!sb__array_is_c(a) || count < 0)
+            return true; /* a view of the caller's own memory */
+        size_t bytes = (size_t)count * sb__dtype_size(a->dtype);
+        void *to = sb__arena_alloc(outer_arena(py), &py->chunks, bytes, 64);
+        if (!to)
+            return false;
+        memcpy(to, a->data, bytes);
+        a->data = to;
+        v->as.array = a;
+        return true;
+    }
+    case SB_OBJECT_: {
+        struct sb_handle *h = find(&py->handles, v->as.object.id);
+        if (h && h->depth == py->depth && h->depth > 0)
+            h->depth--;
+        return true;
+    }
+    case SB_UNSET:
+    case SB_NONE_:
+    case SB_BOOL_:
+    case SB_INT_:
+    case SB_UINT_:
+    case SB_FLOAT_:
+    case SB_COMPLEX_:
+    case SB_FAILED_:
+    default:
+        return true;
+    }
+}
+
+sb_value sb_keep_value(sb_session *py, sb_value v)
+{
+    if (!sb__enter(py))
+        return sb_of_kind_(SB_FAILED_);
+    bool ok = keep_value(py, &v, 1);
+    if (!ok)
+        sb__fail(py, NULL, "sb_keep_value", SB_E_MEMORY, "out of memory");
+    sb__leave(py);
+    return ok ? v : sb_of_kind_(SB_FAILED_);
+}
+
+void sb_release(sb_session *py, sb_object o)
+{
+    if (!sb__enter(py))
+        return;
+    sb__release(py, o.id);
+    sb__flush_releases(py);
+    sb__leave(py);
+}
+
+sb_used sb_using_begin_(sb_session *py, const sb_using *u)
+{
+    sb_used used = { NULL, 0 };
+    if (!sb__enter(py))
+        return used;
+    used = (sb_used) { py, py->timeout };
+    py->timeout = u->timeout;
+    sb__leave(py);
+    return used;
+}
+
+void sb_using_end_(sb_used *used)
+{
+    if (!used->py || !sb__enter(used->py))
+        return;
+    used->py->timeout = used->timeout;
+    sb__leave(used->py);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The session: all of its state, and what its files share. A session is entered through sb__enter, which admits one thread
+ * at a time; everything below is that thread's alone. Files: session.c (life, entry, errors), handle.c (objects and
+ * scopes), call.c (requests and answers), typed.c (sb_run_*), dynamic.c (calls by name), convert.c (values). */
+#ifndef SB_RUNTIME_SESSION_H
+#define SB_RUNTIME_SESSION_H
+
+#include "core/value.h"
+#include "runtime/plan.h"
+#include "runtime/transport.h"
+#include <stdatomic.h>
+
+enum {
+    SB_IN_FLIGHT = 256,     /* calls that may be unanswered */
+    SB_RELEASES_HELD = 256, /* released ids that wait for the next request */
+    SB_OBJECTS_NOTE = 5000, /* objects outside of scopes: said once through the log */
+};
+
+/* One object that the session may use. */
+struct sb_handle {
+    uint64_t id;    /* 0: free place */
+    uint32_t depth; /* of the scope that owns it; 0: the session */
+    bool failed;    /* the call that should have made it failed */
+};
+struct sb_handles {
+    struct sb_handle *places;
+    uint32_t mask, used;
+};
+
+struct sb_scope_state {
+    struct sb_arena arena;
+    size_t owned; /* where the scope's ids begin in session->owned */
+};
+
+/* A call that was sent: its place, for the error it may bring. */
+struct sb_sent {
+    uint64_t id;
+    const char *file, *function;
+    int line;
+};
+
+struct sb_session {
+    _Atomic uint32_t busy;   /* a thread is inside */
+    _Atomic uint32_t misuse; /* calls of a second thread that were turned away */
+    bool failed;             /* an error is pending */
+    bool looked;             /* somebody saw it */
+    bool exit_on_error, quiet;
+    uint32_t tag, epoch;
+    double timeout; /* of calls, seconds; 0: none */
+
+    struct sb_link *link; /* NULL: not attached yet, or lost */
+    const struct sb_transport *transport;
+    struct sb_place place;
+    uint64_t seq,
+        answered; /* numbers of the last request and of the last that is known to be done */
+    struct sb_sent sent[SB_IN_FLIGHT];
+    uint64_t *defined; /* a bit a plan: its definition went over this link */
+    uint32_t defined_words;
+    struct sb_buf out; /* the request being built */
+
+    uint64_t counter,
+        engine_counter; /* next object id; first that the engine may choose on a new link */
+    struct sb_handles handles;
+    uint64_t *owned; /* ids in the order of their scopes */
+    size_t owned_len, owned_cap;
+    uint64_t *released;
+    size_t released_len;
+    bool noted; /* SB_OBJECTS_NOTE was said */
+
+    struct sb_scope_state *scopes; /* [0] is the session's own */
+    uint32_t depth, scopes_cap;
+    struct sb_chunk_cache chunks;
+
+    struct sb_plan_cache plans;
+
+    sb_error error; /* its texts are in error_text, NUL-terminated one behind the other */
+    struct sb_buf error_text;
+    struct sb_buf error_classes; /* MRO names, each with its NUL */
+
+    void (*on_error)(sb_session *py, void *user);
+    void *user;
+    char *python; /* copies of options */
+};
+
+/* ---- session.c ---- */
+
+/* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
+ * sb__leave. */
+bool sb__enter_slow(sb_session *py);
+static inline bool sb__enter(sb_session *py)
+{
+    uint32_t free = 0;
+    if (SB_LIKELY(py && atomic_compare_exchange_strong_explicit(
+                            &py->busy, &free, 1, memory_order_acquire, memory_order_relaxed)))
+        return SB_LIKELY(!sb__forked()) || sb__enter_slow(py);
+    return sb__enter_slow(py);
+}
+static inline void sb__leave(sb_session *py)
+{
+    atomic_store_explicit(&py->busy, 0, memory_order_release);
+}
+
+/* Makes `code` the session's error, if it has none. Calls on_error, or ends the program (exit_on_error). */
+void sb__fail(sb_session *py, const sb_site *at, const char *function, sb_code code,
+              const char *format, ...) __attribute__((format(printf, 5, 6)));
+struct sb_failure {
+    sb_code code;
+    sb_str type, message, traceback;
+    const char *function, *file;
+    int line;
+    uint64_t skipped;
+    uint64_t exception;
+    const char *classes; /* MRO names, each with its NUL */
+    size_t classes_size;
+};
+void sb__fail_with(sb_session *py, const struct sb_failure *f);
+static inline void sb__skip(sb_session *py)
+{
+    py->error.skipped++;
+}
+/* Connects the session to an engine, if it is not. False: the session has failed. */
+bool sb__attach(sb_session *py, const sb_site *at, const char *function);
+
+/* ---- handle.c ---- */
+
+/* A new id for the result of a call, owned by the innermost scope; 0 for want of memory. */
+uint64_t sb__handle_new(sb_session *py);
+/* The id of a handle whose call was skipped; every use is SB_E_MISUSE. */
+static inline sb_object sb__failed_object(const sb_session *py)
+{
+    return (sb_object) { (uint64_t)py->tag << SB_ID_TAG_SHIFT };
+}
+/* sb_check_object and sb_meet_object of a session (ctx). */
+bool sb__handle_check(void *session, sb_object o, struct sb_trouble *t);
+bool sb__handle_meet(void *session, uint64_t id);
+bool sb__handle_meet_exception(sb_session *py, uint64_t id);
+void sb__handle_fail(sb_session *py, uint64_t id);
+/* Nothing that the old link's worker held exists any more. */
+void sb__handles_lost(sb_session *py);
+/* Puts a RELEASE frame on its way if ids wait for one. */
+void sb__flush_releases(sb_session *py);
+void sb__release(sb_session *py, uint64_t id);
+static inline struct sb_arena *sb__arena(sb_session *py)
+{
+    return &py->scopes[py->depth].arena;
+}
+static inline void *sb__alloc(sb_session *py, size_t size, size_t align)
+{
+    return sb__arena_alloc(sb__arena(py), &py->chunks, size, align);
+}
+
+/* ---- call.c ---- */
+
+/* A call in the making: begin, then the arguments are appended to py->out, then sb__call_send. */
+struct sb_request {
+    const struct sb_plan *plan;
+    const sb_site *at;
+    uint8_t flags;
+    uint64_t id; /* for the result */
+};
+/* Writes header and plan. False: the session has failed. */
+bool sb__request_begin(sb_session *py, struct sb_request *q);
+/* Sends it. With WAIT: waits, and leaves *answer at the body of the REPLY (valid until the next request). False: the
+ * session has failed. */
+bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer);
+/* Fails with what is wrong with an argument: after what is in flight, which comes first. */
+void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
+                      const struct sb_trouble *t);
+/* Waits for the calls in flight. False: the session has failed. */
+bool sb__settle(sb_session *py);
+/* An answer that makes no sense: SB_E_PROTOCOL, and the link is cut. */
+void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what);
+/* The one value of an answer, in the current scope. */
+bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
+                      struct sb_reader *answer, sb_value *v);
+
+/* ---- dynamic.c ---- */
+
+/* Calls by name; the result as `result` says ("v", "V", "w", "s", ...). */
+bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
+                 const sb_value *first, sb_args args, uint8_t flags, sb_value *v);
+
+#endif

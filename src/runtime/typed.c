@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Typed calls: what generated headers call. Arguments go from the C call straight into the frame, the reply straight into
+ * the C result, by the plan. */
+#include "runtime/session.h"
+
+static const struct sb_type {
+    const char *name;
+} result_types[128] = {
+    ['i'] = { "int" },   ['d'] = { "float" },   ['b'] = { "bool" },   ['s'] = { "str" },
+    ['y'] = { "bytes" }, ['e'] = { "Literal" }, ['o'] = { "object" }, ['v'] = { "value" },
+};
+
+/* Where an argument is: a slot, or a field of the options. Both hold plain C objects of the code's type. */
+static bool put_argument(sb_session *py, const struct sb_param *q, const sb_slot *slot,
+                         const void *field, struct sb_trouble *t)
+{
+    struct sb_buf *b = &py->out;
+    switch (q->code) {
+    case 'i':
+        sb__put_int(b, slot ? slot->i : *(const int64_t *)field);
+        return true;
+    case 'd':
+        sb__put_float(b, slot ? slot->d : *(const double *)field);
+        return true;
+    case 'b':
+        sb__put_bool(b, slot ? slot->b : *(const bool *)field);
+        return true;
+    case 's': {
+        const char *s = slot ? slot->s : *(const char *const *)field;
+        if (s)
+            sb__put_text(b, s);
+        else
+            sb__put_null(b);
+        return true;
+    }
+    case 'y': {
+        const sb_bytes *y = slot ? slot->y : field;
+        if (y && (y->ptr || !y->len) && !(q->optional && !y->ptr))
+            sb__put_string(b, SB_MAJOR_BYTES, y->ptr, y->len);
+        else
+            sb__put_null(b);
+        return true;
+    }
+    case 'e': {
+        int e = slot ? slot->e : *(const int *)field;
+        if (e == 0 && q->optional) {
+            sb__put_null(b);
+            return true;
+        }
+        if (e < 1 || (uint32_t)e > q->literal_count) {
+            sb__trouble(t, SB_E_RANGE, "%.*s: %d is none of its %u values", (int)q->name.len,
+                        q->name.ptr, e, q->literal_count);
+            return false;
+        }
+        sb__buf_put(b, q->literals[e - 1].ptr, q->literals[e - 1].len);
+        return true;
+    }
+    case 'o': {
+        sb_object o = slot ? slot->o : *(const sb_object *)field;
+        if (!sb__handle_check(py, o, t))
+            return false;
+        if (o.id) {
+            sb__put_head(b, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
+            sb__put_uint(b, o.id);
+        } else {
+            sb__put_null(b);
+        }
+        return true;
+    }
+    case 'k':
+        if (((const sb_value *)field)->kind != SB_DICT_) {
+            sb__trouble(t, SB_E_TYPE, "%.*s: a dict was due (SB_DICT), got %s", (int)q->name.len,
+                        q->name.ptr, sb__kind_name(((const sb_value *)field)->kind));
+            return false;
+        }
+        return sb__value_encode(b, field, sb__handle_check, py, t);
+    case 'v':
+    default:
+        return sb__value_encode(b, slot ? slot->v : field, sb__handle_check, py, t);
+    }
+}
+
+/* *args of a function with an unknown signature may hold SB_KW: those make a plan of their own. */
+static bool has_keywords(const sb_args *a)
+{
+    for (size_t i = 0; i < a->len; i++)
+        if (a->ptr[i].kind == SB_KEYWORD_)
+            return true;
+    return false;
+}
+
+static bool put_arguments(sb_session *py, const struct sb_plan *plan, const sb_site *site,
+                          const sb_slot *args, struct sb_trouble *t)
+{
+    struct sb_buf *b = &py->out;
+    if (plan->star) {
+        uint64_t n = plan->fixed;
+        for (uint32_t i = 0; i < plan->count; i++)
+            if (plan->params[i].code == 'a')
+                n += args[plan->slots[i]].a->len;
+        sb__put_head(b, SB_MAJOR_ARRAY, n);
+    }
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct sb_param *q = &plan->params[i];
+        const sb_slot *slot = plan->from_options[i] ? NULL : &args[plan->slots[i]];
+        const void *field = slot ? NULL : (const char *)site + q->offset;
+        if (q->code == 'a') {
+            for (size_t k = 0; k < slot->a->len; k++)
+                if (!sb__value_encode(b, &slot->a->ptr[k], sb__handle_check, py, t))
+                    return false;
+        } else if (!put_argument(py, q, slot, field, t)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A typed call whose *args hold keywords goes the way of calls by name: same function, same result. */
+static bool run_with_keywords(sb_session *py, const struct sb_plan *plan, const sb_site *site,
+                              const sb_slot *args, struct sb_request *q, struct sb_trouble *t)
+{
+    sb_value *all = NULL;
+    size_t n = 0, room = 0;
+    for (uint32_t i = 0; i < plan->count; i++)
+        room += plan->params[i].code == 'a' ? args[plan->slots[i]].a->len : 1;
+    all = sb__alloc(py, (room + 1) * sizeof *all, _Alignof(sb_value));
+    if (!all) {
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const sb_slot *slot = &args[plan->slots[i]];
+        switch (plan->from_options[i] ? 0 : plan->params[i].code) {
+        case 'a':
+            memcpy(all + n, slot->a->ptr, slot->a->len * sizeof *all);
+            n += slot->a->len;
+            break;
+        case 'o':
+            all[n++] = sb_from_object(slot->o);
+            break;
+        case 'v':
+            all[n++] = *slot->v;
+            break;
+        default:
+            sb__trouble(t, SB_E_MISUSE, "%s: SB_KW is not allowed among these arguments",
+                        plan->function);
+            return false;
+        }
+    }
+    const char *result = strchr(plan->sig, '>') + 1;
+    const struct sb_plan *named =
+        sb__plan_dynamic(&py->plans, plan->op, plan->name, result, (sb_args) { all, n }, t);
+    if (!named)
+        return false;
+    q->plan = named;
+    if (!sb__request_begin(py, q))
+        return false;
+    size_t places = 0;
+    for (size_t i = 0; i < n; i++)
+        places += all[i].kind != SB_KEYWORD_;
+    sb__put_head(&py->out, SB_MAJOR_ARRAY, places);
+    for (int keywords = 0; keywords < 2; keywords++)
+        for (size_t i = 0; i < n; i++) {
+            bool named_one = all[i].kind == SB_KEYWORD_;
+            if (named_one && i + 1 == n) {
+                sb__trouble(t, SB_E_MISUSE, "a keyword without a value");
+                return false;
+            }
+            if (named_one == keywords &&
+                !sb__value_encode(&py->out, &all[i + named_one], sb__handle_check, py, t))
+                return false;
+            i += named_one;
+        }
+    (void)site;
+    return true;
+}
+
+/* The whole of a call. True: *answer is at the reply, if the call waited; *plan tells the result's type. */
+static bool run(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
+                uint64_t *id, const struct sb_plan **plan_out, struct sb_reader *answer)
+{
+    struct sb_trouble t = { 0 };
+    const struct sb_plan *plan = sb__plan_site(&py->plans, fn, site->given, site, &t);
+    if (SB_UNLIKELY(!plan)) {
+        sb__fail_trouble(py, site, fn->name, &t);
+        return false;
+    }
+    *plan_out = plan;
+    struct sb_request q = { .plan = plan, .at = site };
+    answer->p = NULL;
+    if (plan->waits)
+        q.flags = SB_FLAG_WAIT;
+    if (plan->result[0].code == 'o' && !plan->result_struct && !(q.id = sb__handle_new(py))) {
+        sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    bool ok;
+    if (SB_UNLIKELY(plan->star && has_keywords(args[plan->slots[plan->count - 1]].a))) {
+        ok = run_with_keywords(py, plan, site, args, &q, &t);
+    } else {
+        if (!sb__request_begin(py, &q)) {
+            sb__handle_fail(py, q.id);
+            return false;
+        }
+        ok = put_arguments(py, plan, site, args, &t);
+    }
+    if (SB_UNLIKELY(!ok)) {
+        sb__handle_fail(py, q.id);
+        if (t.code)
+            sb__fail_trouble(py, site, plan->function, &t);
+        return false;
+    }
+    *id = q.id;
+    return sb__request_send(py, &q, answer);
+}
+
+static void fail_result(sb_session *py, const sb_site *site, const struct sb_plan *plan, char code,
+                        struct sb_reader *r)
+{
+    char what[120];
+    snprintf(what, sizeof what, "a result declared as %s%s%s",
+             result_types[(unsigned char)code & 127].name, r->error ? ": " : " is something else",
+             r->error ? r->error : "");
+    sb__fail_protocol(py, site, plan->function, what);
+}
+
+/* Reads one result of type `code` into *to, which is zero. False: the session has failed. */
+static bool read_result(sb_session *py, const sb_site *site, const struct sb_plan *plan, char code,
+                        struct sb_reader *r, void *to)
+{
+    struct sb_head h;
+    const char *s;
+    size_t n;
+    switch (code) {
+    case 'd':
+        if (sb__read_head(r, &h) && sb__head_float(&h, to))
+            return true;
+        break;
+    case 'i':
+        if (!sb__read_head(r, &h))
+            break;
+        if ((h.major == SB_MAJOR_UINT || h.major == SB_MAJOR_NEGATIVE) && h.n <= INT64_MAX) {
+            *(int64_t *)to = (int64_t)(h.major == SB_MAJOR_UINT ? h.n : ~h.n);
+            return true;
+        }
+        if (h.major == SB_MAJOR_UINT || h.major == SB_MAJOR_NEGATIVE ||
+            (h.major == SB_MAJOR_TAG && (h.n == SB_TAG_BIGNUM || h.n == SB_TAG_NEGATIVE_BIGNUM))) {
+            sb__fail(py, site, plan->function, SB_E_RANGE,
+                     "the result is an int beyond 64 bits; call it by name (sb_call) to have its "
+                     "digits");
+            return false;
+        }
+        break;
+    case 'b':
+        if (!sb__read_head(r, &h) || h.major != SB_MAJOR_SIMPLE || (h.info != 20 && h.info != 21))
+            break;
+        *(bool *)to = h.info == 21;
+        return true;
+    case 'e':
+        if (!sb__read_head(r, &h) || h.major != SB_MAJOR_UINT || h.n > INT32_MAX)
+            break;
+        *(int *)to = (int)h.n;
+        return true;
+    case 's':
+    case 'y': {
+        if (!sb__read_string(r, code == 's' ? SB_MAJOR_TEXT : SB_MAJOR_BYTES, &s, &n))
+            break;
+        if (code == 's' && !sb__utf8_valid(s, n)) {
+            sb__read_fail(r, "a text that is not UTF-8");
+            break;
+        }
+        char *copy = sb__alloc(py, n + 1, 1);
+        if (!copy) {
+            sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory for the result");
+            return false;
+        }
+        memcpy(copy, s, n);
+        copy[n] = 0;
+        if (code == 's')
+            *(sb_str *)to = (sb_str) { copy, n };
+        else
+            *(sb_bytes *)to = (sb_bytes) { (unsigned char *)copy, n };
+        return true;
+    }
+    case 'o': /* a member of a struct: the engine chose the id */
+        if (!sb__read_head(r, &h))
+            break;
+        if (h.major == SB_MAJOR_SIMPLE && h.info == 22) {
+            ((sb_object *)to)->id = 0;
+            return true;
+        }
+        if (h.major != SB_MAJOR_TAG || h.n != SB_TAG_IDENTIFIER || !sb__read_uint(r, &h.n) ||
+            !sb__handle_meet(py, h.n))
+            break;
+        ((sb_object *)to)->id = h.n;
+        return true;
+    case 'v': {
+        struct sb_decoder d = { .in = *r,
+                                .arena = sb__arena(py),
+                                .cache = &py->chunks,
+                                .meet = sb__handle_meet,
+                                .ctx = py };
+        bool ok = sb__value_decode(&d, to);
+        *r = d.in;
+        if (ok)
+            return true;
+        *(sb_value *)to = sb_of_kind_(SB_FAILED_);
+        if (d.no_memory) {
+            sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory for the result");
+            return false;
+        }
+        break;
+    }
+    default: /* n */
+        if (sb__read_head(r, &h))
+            return true;
+        break;
+    }
+    fail_result(py, site, plan, code, r);
+    return false;
+}
+
+/* `to` keeps its zero after an error. */
+static void run_into(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
+                     void *to)
+{
+    if (SB_UNLIKELY(!sb__enter(py)))
+        return;
+    if (SB_UNLIKELY(py->failed)) {
+        sb__skip(py);
+    } else {
+        const struct sb_plan *plan;
+        struct sb_reader r;
+        uint64_t id;
+        if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r)) && r.p && !plan->result_struct)
+            read_result(py, site, plan, plan->result[0].code, &r, to);
+    }
+    sb__leave(py);
+}
+
+void sb_run_n(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    char nothing[32];
+    run_into(py, fn, site, args, nothing);
+}
+
+int64_t sb_run_i(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    int64_t x = 0;
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+double sb_run_d(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    double x = 0;
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+bool sb_run_b(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    bool x = false;
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+sb_str sb_run_s(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    sb_str x = { "", 0 };
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+sb_bytes sb_run_y(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    sb_bytes x = { (const unsigned char *)"", 0 };
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+int sb_run_e(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    int x = 0;
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+sb_value sb_run_v(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    sb_value x = sb_of_kind_(SB_FAILED_);
+    run_into(py, fn, site, args, &x);
+    return x;
+}
+
+sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    if (!py)
+        return (sb_object) { 0 };
+    sb_object o = sb__failed_object(py);
+    if (SB_UNLIKELY(!sb__enter(py)))
+        return o;
+    if (SB_UNLIKELY(py->failed)) {
+        sb__skip(py);
+    } else {
+        const struct sb_plan *plan;
+        struct sb_reader r;
+        uint64_t id;
+        struct sb_head h;
+        if (run(py, fn, site, args, &id, &plan, &r)) {
+            o.id = id;
+            if (r.p && plan->result[0].optional) {
+                if (!sb__read_head(&r, &h) || h.major != SB_MAJOR_SIMPLE ||
+                    (h.info != 22 && h.info != 21)) {
+                    fail_result(py, site, plan, 'o', &r);
+                    o = sb__failed_object(py);
+                } else if (h.info == 22) { /* None: the id was not taken */
+                    sb__handle_fail(py, id);
+                    sb__release(py, id);
+                    o.id = 0;
+                }
+            }
+        }
+    }
+    sb__leave(py);
+    return o;
+}
+
+static void zero_struct(const struct sb_plan *plan, sb_session *py, void *result)
+{
+    memset(result, 0, plan->result_size);
+    for (uint32_t i = 0; i < plan->result_count; i++) {
+        void *to = (char *)result + plan->result[i].offset;
+        switch (plan->result[i].code) {
+        case 's':
+            *(sb_str *)to = (sb_str) { "", 0 };
+            break;
+        case 'y':
+            *(sb_bytes *)to = (sb_bytes) { (const unsigned char *)"", 0 };
+            break;
+        case 'v':
+            *(sb_value *)to = sb_of_kind_(SB_FAILED_);
+            break;
+        case 'o':
+            *(sb_object *)to = py ? sb__failed_object(py) : (sb_object) { 0 };
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
+              void *result)
+{
+    struct sb_trouble t = { 0 };
+    struct sb_plan_cache none = { 0 };
+    if (SB_UNLIKELY(!sb__enter(py))) {
+        const struct sb_plan *p = sb__plan_site(&none, fn, site->given, site, &t);
+        if (p)
+            zero_struct(p, py, result);
+        sb__plan_cache_reset(&none);
+        return;
+    }
+    const struct sb_plan *plan = sb__plan_site(&py->plans, fn, site->given, site, &t);
+    if (plan)
+        zero_struct(plan, py, result);
+    if (SB_UNLIKELY(py->failed)) {
+        sb__skip(py);
+        sb__leave(py);
+        return;
+    }
+    struct sb_reader r;
+    uint64_t id, n;
+    if (run(py, fn, site, args, &id, &plan, &r)) {
+        bool ok = sb__read_count(&r, SB_MAJOR_ARRAY, &n) && n == plan->result_count;
+        if (!ok)
+            sb__fail_protocol(py, site, plan->function, "a struct with another number of members");
+        for (uint32_t i = 0; ok && i < plan->result_count; i++)
+            ok = read_result(py, site, plan, plan->result[i].code, &r,
+                             (char *)result + plan->result[i].offset);
+        if (!ok)
+            zero_struct(plan, py, result);
+    }
+    sb__leave(py);
+}
+
+sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v)
+{
+    if (!py)
+        return (sb_object) { 0 };
+    sb_object o = sb__failed_object(py);
+    if (!sb__enter(py))
+        return o;
+    if (py->failed) {
+        sb__skip(py);
+        sb__leave(py);
+        return o;
+    }
+    sb_value made = v, checked;
+    bool ok = true;
+    if (v.kind != SB_OBJECT_)
+        ok = sb__dynamic(py, site, '=', "", "o", &v, (sb_args) { NULL, 0 }, 0, &made);
+    if (ok &&
+        sb__dynamic(py, site, 'k', class_name, "n", &made, (sb_args) { NULL, 0 }, 0, &checked))
+        o = made.as.object;
+    sb__leave(py);
+    return o;
+}
