@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls by name: sb_call and what is made of it (attributes, items, operators, text). They always wait. */
+#include "runtime/session.h"
+
+bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
+                 const sb_value *first, sb_args args, uint8_t flags, sb_value *v)
+{
+    struct sb_trouble t = { 0 };
+    *v = sb_of_kind_(SB_FAILED_);
+    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, args, &t);
+    if (!plan) {
+        sb__fail_trouble(py, at, name, &t);
+        return false;
+    }
+    struct sb_request q = { .plan = plan, .at = at, .flags = SB_FLAG_WAIT | flags };
+    if (result[0] == 'o' && !(q.id = sb__handle_new(py))) {
+        sb__fail(py, at, plan->function, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    struct sb_reader answer;
+    bool ok = sb__request_begin(py, &q);
+    if (ok) {
+        size_t places = first != NULL;
+        for (size_t i = 0; i < args.len; i++)
+            places += args.ptr[i].kind != SB_KEYWORD_;
+        sb__put_head(&py->out, SB_MAJOR_ARRAY, places);
+        if (first)
+            ok = sb__value_encode(&py->out, first, sb__handle_check, py, &t);
+        /* Positional arguments, then those with a keyword in the order of their names. */
+        for (int named = 0; ok && named < 2; named++)
+            for (size_t i = 0; ok && i < args.len; i++) {
+                bool keyword = args.ptr[i].kind == SB_KEYWORD_;
+                if (keyword && i + 1 == args.len) {
+                    sb__trouble(&t, SB_E_MISUSE, "a keyword without a value");
+                    ok = false;
+                } else if (keyword == named) {
+                    ok = sb__value_encode(&py->out, &args.ptr[i + keyword], sb__handle_check, py,
+                                          &t);
+                }
+                i += keyword;
+            }
+        if (!ok)
+            sb__fail_trouble(py, at, plan->function, &t);
+    }
+    if (!ok || !sb__request_send(py, &q, &answer)) {
+        if (q.id)
+            sb__handle_fail(py, q.id);
+        return false;
+    }
+    if (q.id) {
+        *v = sb_from_object((sb_object) { q.id });
+        return true;
+    }
+    return sb__answer_value(py, at, plan->function, &answer, v);
+}
+
+/* Enters, skips after an error, calls, leaves. */
+static sb_value perform(sb_session *py, const sb_site *at, char op, const char *name,
+                        const char *result, const sb_value *first, sb_args args)
+{
+    sb_value v = sb_of_kind_(SB_FAILED_);
+    if (!sb__enter(py))
+        return v;
+    if (py->failed)
+        sb__skip(py);
+    else
+        sb__dynamic(py, at, op, name, result, first, args, 0, &v);
+    sb__leave(py);
+    return v;
+}
+
+sb_value sb_call_(sb_session *py, const sb_site *at, const char *name, sb_args args)
+{
+    return perform(py, at, 'f', name ? name : "", "v", NULL, args);
+}
+
+sb_value sb_method_(sb_session *py, const sb_site *at, sb_value x, const char *name, sb_args args)
+{
+    return perform(py, at, 'm', name ? name : "", "v", &x, args);
+}
+
+sb_value sb_import_(sb_session *py, const sb_site *at, const char *name)
+{
+    return perform(py, at, 'c', name ? name : "", "v", NULL, (sb_args) { NULL, 0 });
+}
+
+sb_value sb_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name)
+{
+    sb_value rest[] = { sb_from_cstr(name) };
+    return perform(py, at, 'x', "getattr", "v", &x, (sb_args) { rest, 1 });
+}
+
+void sb_set_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name, sb_value v)
+{
+    sb_value rest[] = { sb_from_cstr(name), v };
+    perform(py, at, 'x', "setattr", "n", &x, (sb_args) { rest, 2 });
+}
+
+sb_value sb_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key)
+{
+    return perform(py, at, 'x', "__getitem__", "v", &x, (sb_args) { &key, 1 });
+}
+
+void sb_set_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key, sb_value v)
+{
+    sb_value rest[] = { key, v };
+    perform(py, at, 'x', "__setitem__", "n", &x, (sb_args) { rest, 2 });
+}
+
+/* Python Language Reference, 3.3 and 6.10 */
+static const struct {
+    const char *op, *name;
+} operators[] = {
+    { "+", "__add__" },       { "-", "__sub__" }, { "*", "__mul__" },  { "/", "__truediv__" },
+    { "//", "__floordiv__" }, { "%", "__mod__" }, { "**", "__pow__" }, { "@", "__matmul__" },
+    { "&", "__and__" },       { "|", "__or__" },  { "^", "__xor__" },  { "<<", "__lshift__" },
+    { ">>", "__rshift__" },   { "<", "__lt__" },  { "<=", "__le__" },  { "==", "__eq__" },
+    { "!=", "__ne__" },       { ">", "__gt__" },  { ">=", "__ge__" },  { "in", "in" },
+    { "not in", "not in" },   { "is", "is" },
+};
+
+sb_value sb_op_(sb_session *py, const sb_site *at, sb_value a, const char *op, sb_value b)
+{
+    for (size_t i = 0; op && i < sizeof operators / sizeof *operators; i++)
+        if (!strcmp(operators[i].op, op))
+            return perform(py, at, 'x', operators[i].name, "v", &a, (sb_args) { &b, 1 });
+    if (sb__enter(py)) {
+        if (py->failed)
+            sb__skip(py);
+        else
+            sb__fail(py, at, "sb_op", SB_E_MISUSE, "there is no operator \"%s\"",
+                     op ? op : "(null)");
+        sb__leave(py);
+    }
+    return sb_of_kind_(SB_FAILED_);
+}
+
+bool sb_is_(sb_session *py, const sb_site *at, sb_value a, sb_value b)
+{
+    sb_value v = perform(py, at, 'x', "is", "b", &a, (sb_args) { &b, 1 });
+    return v.kind == SB_BOOL_ && v.as.b;
+}
+
+sb_str sb_to_str_(sb_session *py, const sb_site *at, sb_value x)
+{
+    sb_value v = perform(py, at, 'x', "__str__", "s", &x, (sb_args) { NULL, 0 });
+    return v.kind == SB_STR_ ? v.as.str : (sb_str) { "", 0 };
+}
+
+void sb_print_(sb_session *py, const sb_site *at, sb_value x)
+{
+    perform(py, at, 'f', "builtins:print", "n", NULL, (sb_args) { &x, 1 });
+}
