@@ -45,7 +45,7 @@ static void project_name(char *name, size_t size)
 }
 
 /* Writes one file whole or not at all. Returns 1 if it was there, 0 if it was written, -1 with errno. */
-static int write_new(const struct init_file *file, const char *name)
+static int write_new(const struct embedded *file, const char *name)
 {
     int fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)

@@ -19,9 +19,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def system_python() -> str:
     """The interpreter that tools/setup prefers, or the first one in PATH."""
-    return (
-        "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else shutil.which("python3") or ""
-    )
+    return "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else shutil.which("python3") or ""
 
 
 @pytest.fixture
@@ -49,9 +47,7 @@ def env(home: pathlib.Path) -> dict[str, str]:
         "UV_LINK_MODE": "copy",
     }
     for name, value in os.environ.items():  # how the registry is reached on this machine
-        if name.startswith(("UV_", "PIP_", "SSL_", "ASAN_", "UBSAN_")) or name.lower().endswith(
-            "_proxy"
-        ):
+        if name.startswith(("UV_", "PIP_", "SSL_", "ASAN_", "UBSAN_")) or name.lower().endswith("_proxy"):
             bare.setdefault(name, value)
     return bare
 
@@ -78,9 +74,7 @@ def run(env: dict[str, str], tmp_path: pathlib.Path) -> Run:
             text=True,
             timeout=timeout,
         )
-        assert done.returncode == code, (
-            f"{list(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        )
+        assert done.returncode == code, f"{list(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
     return go

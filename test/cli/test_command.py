@@ -98,12 +98,8 @@ def test_init_on_a_full_disk_leaves_no_half_file(run: Run, work: pathlib.Path) -
 
 
 def test_config_names_what_is_there(run: Run) -> None:
-    assert pathlib.Path(
-        run("snakebridge", "config", "--cmakedir").stdout.strip(), "snakebridgeConfig.cmake"
-    ).exists()
-    assert pathlib.Path(
-        run("snakebridge", "config", "--pkgconfigdir").stdout.strip(), "snakebridge.pc"
-    ).exists()
+    assert pathlib.Path(run("snakebridge", "config", "--cmakedir").stdout.strip(), "snakebridgeConfig.cmake").exists()
+    assert pathlib.Path(run("snakebridge", "config", "--pkgconfigdir").stdout.strip(), "snakebridge.pc").exists()
     cflags, libs = run("snakebridge", "config", "--cflags", "--libs").stdout.split(" ", 1)
     assert pathlib.Path(cflags[2:], "snakebridge.h").exists()
     folder = libs.split()[0][2:]
@@ -117,10 +113,7 @@ def test_pkg_config(run: Run) -> None:
     folder = run("snakebridge", "config", "--pkgconfigdir").stdout.strip()
     done = run("pkg-config", "--cflags", "--libs", "snakebridge", extra={"PKG_CONFIG_PATH": folder})
     assert "-lsnakebridge" in done.stdout
-    assert (
-        run("pkg-config", "--modversion", "snakebridge", extra={"PKG_CONFIG_PATH": folder}).stdout
-        == "0.1.0\n"
-    )
+    assert run("pkg-config", "--modversion", "snakebridge", extra={"PKG_CONFIG_PATH": folder}).stdout == "0.1.0\n"
 
 
 def test_generate_without_a_project(run: Run) -> None:
@@ -137,11 +130,7 @@ def test_generate_writes_headers_and_is_then_at_rest(run: Run, work: pathlib.Pat
     done = run("snakebridge", "generate")
     assert "headers in" in done.stdout
     headers = work / "build" / "snakebridge" / "py"
-    assert (
-        (headers / "math.h").exists()
-        and (headers / "json.h").exists()
-        and (headers / "_project.h").exists()
-    )
+    assert (headers / "math.h").exists() and (headers / "json.h").exists() and (headers / "_project.h").exists()
     times = {p: p.stat().st_mtime_ns for p in headers.rglob("*.h")}
 
     # Nothing to do: no output, no child process, nothing written.
@@ -173,9 +162,7 @@ def test_generate_writes_headers_and_is_then_at_rest(run: Run, work: pathlib.Pat
     assert (headers / "math.h").exists()
 
 
-def test_generate_says_nothing_when_quiet_and_lists_when_verbose(
-    run: Run, work: pathlib.Path
-) -> None:
+def test_generate_says_nothing_when_quiet_and_lists_when_verbose(run: Run, work: pathlib.Path) -> None:
     project(work)
     run("snakebridge", "setup", "--quiet")
     done = run("snakebridge", "generate", "--quiet")
@@ -188,9 +175,7 @@ def test_generate_says_nothing_when_quiet_and_lists_when_verbose(
     assert run("snakebridge", "generate", "--output", "elsewhere").stdout == ""
 
 
-def test_a_failing_library_is_one_diagnostic_and_the_others_bind(
-    run: Run, work: pathlib.Path
-) -> None:
+def test_a_failing_library_is_one_diagnostic_and_the_others_bind(run: Run, work: pathlib.Path) -> None:
     (work / "broken.py").write_text("raise RuntimeError('at import')\n")
     project(work, 'modules = ["math", "broken"]\npython-path = ["."]')
     run("snakebridge", "setup", "--quiet")
@@ -219,9 +204,7 @@ def test_wrong_project_files_have_a_place(run: Run, work: pathlib.Path) -> None:
     assert not (work / "build").exists()
 
 
-@pytest.mark.skipif(
-    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere"
-)
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere")
 def test_generate_into_a_read_only_folder(run: Run, work: pathlib.Path) -> None:
     project(work)
     run("snakebridge", "setup", "--quiet")
@@ -235,10 +218,7 @@ def test_two_generators_at_once(run: Run, work: pathlib.Path, env: dict[str, str
     project(work)
     run("snakebridge", "setup", "--quiet")
     both = [
-        subprocess.Popen(
-            [COMMAND, "generate"], cwd=work, env=env, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
+        subprocess.Popen([COMMAND, "generate"], cwd=work, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     out = [p.communicate(timeout=120)[0] for p in both]
     assert [p.returncode for p in both] == [0, 0]
@@ -287,9 +267,7 @@ def test_call(run: Run, argv: list[str], expected: object) -> None:
 @pytest.mark.parametrize("transport", ["worker", "inprocess"])
 def test_call_errors(run: Run, transport: str) -> None:
     extra = {"SNAKEBRIDGE_PYTHON": "/usr/bin/python3"}
-    done = run(
-        "snakebridge", "call", "--transport", transport, "json.loads", "{", code=1, extra=extra
-    )
+    done = run("snakebridge", "call", "--transport", transport, "json.loads", "{", code=1, extra=extra)
     assert "JSONDecodeError" in done.stderr and done.stdout == ""
     done = run("snakebridge", "call", "--transport", transport, "math.nothing", code=1, extra=extra)
     assert "nothing" in done.stderr

@@ -29,9 +29,7 @@ def test_both_transports_print_the_same_table() -> None:
     assert worker == demo("TRANSPORT=inprocess")
     rows = [line.split() for line in worker[-12:]]
     assert len({len(row) for row in rows}) == 1
-    assert {row[0] for row in rows} == set(
-        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-    )
+    assert {row[0] for row in rows} == set("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
     highs = [float(row[1]) for row in rows]
     assert highs == sorted(highs, reverse=True) and 20 < highs[0] < 30 and 0 < highs[-1] < 10
     assert all(abs(float(row[1]) - float(row[2])) < 3 for row in rows)  # the fit follows the data

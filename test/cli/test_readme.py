@@ -26,9 +26,7 @@ def test_every_make_target_is_there() -> None:
     targets = set(re.findall(r"\bmake ([a-z]+)", README))
     assert targets >= {"demo", "test", "wheel", "bench", "nightly", "format", "lint"}
     for target in targets:
-        subprocess.run(
-            ["make", "-n", target], cwd=SOURCE, check=True, capture_output=True, timeout=60
-        )
+        subprocess.run(["make", "-n", target], cwd=SOURCE, check=True, capture_output=True, timeout=60)
 
 
 def test_every_subcommand_is_there(run: Run) -> None:
@@ -43,9 +41,7 @@ def test_links_lead_somewhere() -> None:
         assert target.startswith("https://") or (SOURCE / target).exists(), target
 
 
-def test_the_way_from_nothing(
-    run: Run, env: dict[str, str], work: pathlib.Path, home: pathlib.Path
-) -> None:
+def test_the_way_from_nothing(run: Run, env: dict[str, str], work: pathlib.Path, home: pathlib.Path) -> None:
     """All shell blocks in their order, in one shell, after the opening one; the C program where README says so."""
     copy = work / "snakebridge"
     listed = subprocess.run(

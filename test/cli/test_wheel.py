@@ -123,9 +123,7 @@ int main(void)
         'int main(void) { sb_session *py = sb_open(); py_math_sqrt(py, "2"); return sb_close(py); }\n'
     )
     done = run("cmake", "--build", "build", code=2 if (work / "build/Makefile").exists() else 1)
-    assert re.search(
-        r"incompatible type for argument 2 of .py_math_sqrt", done.stdout + done.stderr
-    )
+    assert re.search(r"incompatible type for argument 2 of .py_math_sqrt", done.stdout + done.stderr)
 
 
 def test_new_user_with_make(tool: pathlib.Path, run: Run, work: pathlib.Path) -> None:
@@ -153,9 +151,7 @@ def test_the_static_library(tool: pathlib.Path, run: Run, work: pathlib.Path) ->
     lists = work / "CMakeLists.txt"
     text = lists.read_text()
     assert "snakebridge_add_bindings(main)" in text
-    lists.write_text(
-        text.replace("snakebridge_add_bindings(main)", "snakebridge_add_bindings(main STATIC)")
-    )
+    lists.write_text(text.replace("snakebridge_add_bindings(main)", "snakebridge_add_bindings(main STATIC)"))
     run("cmake", "-B", "build", "-G", "Ninja")
     run("cmake", "--build", "build")
     assert "libsnakebridge" not in run("ldd", "build/main").stdout
