@@ -67,6 +67,7 @@ class Merger:
         self.agree = version < (3, 10)  # the checker's typeshed has forgotten these versions
         self.identity: dict[str, str] = {}  # the checker's class name -> run-time identity
         self.static: dict[str, str] = {}  # the other way
+        self.aliased: dict[str, list[str]] = {}  # the checker's class -> identities of aliases of it
         self.paths: dict[str, list[str]] = {}
         self.constructors: dict[str, list[Json]] = {}
         self.classes: dict[str, Json] = {}
@@ -145,7 +146,11 @@ class Merger:
         if kind == "class":
             key = seen["class"]
             if known is not None and known["kind"] == "class":
-                self.link(known["class"], key)
+                if known.get("alias"):  # float32 = floating[_32Bit]: two classes at run time
+                    self.static.setdefault(key, known["class"])
+                    self.aliased.setdefault(known["class"], []).append(key)
+                else:
+                    self.link(known["class"], key)
             elif known is not None and known.get("sigs"):
                 self.constructors.setdefault(key, known["sigs"])
             if key in self.probed["classes"]:
@@ -184,8 +189,10 @@ class Merger:
         }
 
     def link(self, static: str, key: str) -> None:
+        """Note that what the checker calls `static` is the class `key` at run time."""
         self.identity.setdefault(static, key)
-        self.static.setdefault(key, static)
+        if self.static.get(key) is None or key == static:
+            self.static[key] = static
 
     # -- classes --------------------------------------------------------------------------------------------------
 
@@ -193,11 +200,9 @@ class Merger:
         """Return what the checker calls the class of a run-time identity."""
         if self.reader is None:
             return None
-        name = self.static.get(key)
-        if name is None and self.reader.find_class(key) is not None:
-            name = key
-            self.link(name, key)
-        return name
+        if self.reader.find_class(key) is not None:
+            self.link(key, key)
+        return self.static.get(key)
 
     def describe_class(self, key: str, seen: Json) -> Json:
         reader = self.reader
@@ -319,7 +324,7 @@ class Merger:
             return False
         if self.library.own is None:
             return reader.is_stdlib(static)
-        return static.split(".")[0] in self.library.own
+        return any(static.startswith(o + ".") for o in self.library.own)
 
     def run(self, ask: Callable[[Json], Json | None]) -> Json:
         """Return the manifest. `ask` sends the second request to the probe; None: it is gone."""
@@ -394,6 +399,8 @@ class Merger:
             for name, key in answer["resolved"].items():
                 if key is not None:
                     self.link(name, key)
+                elif len(set(self.aliased.get(name, ()))) == 1:
+                    self.link(name, self.aliased[name][0])
             for key, seen in sorted(answer["classes"].items()):
                 if key not in self.classes:
                     self.classes[key] = self.describe_class(key, seen)

@@ -21,7 +21,9 @@ sys.path[:] = [p for p in sys.path if p != _here and p != ""]
 import importlib  # noqa: E402
 import inspect  # noqa: E402
 import json  # noqa: E402
+import keyword  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import types  # noqa: E402
 import warnings  # noqa: E402
 
@@ -33,14 +35,12 @@ KINDS = {
     inspect.Parameter.KEYWORD_ONLY: "keyword_only",
     inspect.Parameter.VAR_KEYWORD: "var_keyword",
 }
-# Special methods that a caller in C has a use for.
+# Special methods that a caller in C has a use for: reflected and in-place operators are reached through the plain ones.
 DUNDERS = frozenset(
     "__%s__" % name
     for name in (
         "len getitem setitem delitem contains call iter next reversed enter exit eq ne lt le gt ge hash "
         "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or neg pos abs invert "
-        "radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand rxor ror "
-        "iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ixor ior "
         "int float complex index bool bytes round trunc floor ceil"
     ).split()
 )
@@ -133,6 +133,10 @@ def drop_first(sig):
     return sig[1:]
 
 
+def is_name(text):
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
 def is_async(obj):
     return inspect.iscoroutinefunction(obj) or inspect.isasyncgenfunction(obj)
 
@@ -206,7 +210,7 @@ class Library:
     def is_own(self, module):
         if self.own is None:
             return True
-        return module is not None and module.split(".")[0] in self.own
+        return module is not None and any(module == o or module.startswith(o + ".") for o in self.own)
 
     # -- modules --------------------------------------------------------------------------------------------------
 
@@ -228,7 +232,7 @@ class Library:
             except BaseException:
                 candidates = sorted(n for n in vars(module) if n[:1] != "_")
         for n in candidates:
-            if (n[:1] == "_" and n != "__version__") or not n.isidentifier():
+            if (n[:1] == "_" and n != "__version__") or not is_name(n):
                 continue
             try:
                 obj = module.__dict__[n] if n in module.__dict__ else getattr(module, n)
@@ -259,7 +263,7 @@ class Library:
             if where in selected:
                 return {"k": "module", "module": where}
             return {"k": "module", "module": target} if target in selected else None
-        if type(obj).__module__ == "__future__":
+        if type(obj).__module__ in ("__future__", "_sitebuiltins"):
             return None
         if isinstance(obj, type):
             key = identity(obj, where)
@@ -359,7 +363,7 @@ class Library:
                     continue
                 static[n] = (raw, k)
         for n, (raw, home_key) in static.items():
-            if (n[:1] == "_" and n not in DUNDERS) or not n.isidentifier():
+            if (n[:1] == "_" and n not in DUNDERS) or not is_name(n):
                 continue
             if is_enum and n in cls.__members__:
                 continue
@@ -521,8 +525,6 @@ def discover(tops, skip):
     while queue:
         name = queue.pop()
         package = sys.modules[name]
-        if not hasattr(package, "__path__"):
-            continue
         try:
             listed = package.__dict__.get("__all__")
             listed = None if listed is None else [n for n in listed if type(n) is str]
@@ -549,9 +551,15 @@ def discover(tops, skip):
     return found
 
 
+def limit(seconds):
+    """Let the kernel end this process after so long, whoever waits for it being gone; 0: no more."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def run_library(request_path):
     with open(request_path, encoding="utf-8") as f:
         request = json.load(f)
+    limit(request["limit"])
     control = os.dup(0)  # the library finds nothing to read
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -580,9 +588,7 @@ def run_library(request_path):
         if n not in request["without"] and bring(n):
             wanted.append(n)
     own = set(request["own"]) if request["own"] is not None else None
-    if own is not None:
-        tops = set(n.split(".")[0] for n in wanted)
-        wanted = sorted(set(wanted) | discover(tops, request["skip"]))
+    wanted = sorted(set(wanted) | discover(set(wanted), request["skip"]))
     library = Library(own, request["skip"])
     selected = set(wanted)
     for n in sorted(selected):
@@ -590,7 +596,7 @@ def run_library(request_path):
     files = set()
     if request["sources"]:
         for n, module in list(sys.modules.items()):
-            if own is not None and n.split(".")[0] in own:
+            if library.own is not None and library.is_own(n):
                 path = getattr(module, "__file__", None)
                 if type(path) is str:
                     files.add(os.path.abspath(path))
@@ -604,12 +610,14 @@ def run_library(request_path):
             "files": sorted(files),
         },
     )
+    limit(0)
     line = b""
     while not line.endswith(b"\n"):
         chunk = os.read(control, 4096)
         if not chunk:
             return
         line += chunk
+    limit(request["limit"])
     with open(line.decode("utf-8").rstrip("\n"), encoding="utf-8") as f:
         request = json.load(f)
     resolved = {}

@@ -107,6 +107,7 @@ class Probe:
             "skip": self.skip,
             "sources": self.sources,
             "without": without,
+            "limit": self.timeout + 5,
             "names": os.path.join(folder, "names"),
             "progress": os.path.join(folder, "progress"),
         }
