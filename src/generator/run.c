@@ -100,6 +100,17 @@ static void put_dependency(FILE *to, const char *path)
     }
 }
 
+/* Folders count by the names in them, which build tools cannot see; their time changes for less than that in the
+ * environment's own, where Python keeps its cache. */
+static bool is_dependency(const char *path)
+{
+    struct stat st;
+    const char *name = strrchr(path, '/');
+    if (stat(path, &st) < 0)
+        return false;
+    return !S_ISDIR(st.st_mode) || !name || !strstr(name, "-packages");
+}
+
 /* "target: input ..." and an empty rule for each input, so that make does not stop when one is gone. */
 static int write_depfile(const sbg_request *q, const char *root, const json_t *inputs)
 {
@@ -117,8 +128,7 @@ static int write_depfile(const sbg_request *q, const char *root, const json_t *i
         json_array_foreach(inputs, i, item)
         {
             char *path = absolute(root, json_string_value(item));
-            struct stat st;
-            if (path && stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+            if (path && is_dependency(path)) {
                 fputs(rules ? "" : " \\\n  ", to);
                 put_dependency(to, path);
                 fputs(rules ? ":\n" : "", to);
