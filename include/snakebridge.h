@@ -177,6 +177,7 @@ typedef struct sb_project {
     const char *transport;          /* "worker" or "inprocess", or NULL */
     const char *const *python_path; /* folders in front of sys.path; NULL-terminated, or NULL */
     const char *root;               /* the folder of pyproject.toml, or NULL */
+    const char *libpython;          /* for "inprocess", or NULL: the interpreter is asked */
 } sb_project;
 extern const sb_project sb_project_ __attribute__((weak, visibility("hidden")));
 

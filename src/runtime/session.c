@@ -402,6 +402,9 @@ static const char *find_engine(const sb_project *project)
 
 /* ---- life ---- */
 
+/* Whether a struct of the program, which may be older than the library, has this field. */
+#define HAS(o, field) ((o) && (o)->size >= offsetof(__typeof__(*(o)), field) + sizeof(o)->field)
+
 static bool choose_transport(sb_session *py, const sb_options *o, const sb_project *project)
 {
     const char *name = o && o->transport ? o->transport : environment("SNAKEBRIDGE_TRANSPORT");
@@ -421,15 +424,17 @@ static bool choose_transport(sb_session *py, const sb_options *o, const sb_proje
 
 static void choose_place(sb_session *py, const sb_options *o, const sb_project *project)
 {
-    const char *python = o && o->python ? o->python : environment("SNAKEBRIDGE_PYTHON");
-    if (!python && project)
-        python = project->python;
+    const char *named = o && o->python ? o->python : environment("SNAKEBRIDGE_PYTHON");
+    const char *python = named ? named : project ? project->python : NULL;
     const char *found = interpreter(python ? python : "python3");
     py->place = (struct sb_place) {
         .python = found,
         .engine = find_engine(project),
         .python_path = project ? project->python_path : NULL,
     };
+    if (!named &&
+        HAS(project, libpython)) /* the project's library belongs to the project's interpreter */
+        py->place.libpython = project->libpython;
     if (!found || !py->place.engine)
         sb__fail(py, NULL, "sb_open", SB_E_MEMORY, "out of memory");
 }

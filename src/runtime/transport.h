@@ -15,6 +15,7 @@ struct sb_place {
     const char *python;             /* interpreter: a path, or a name to be found on PATH */
     const char *engine;             /* path of engine.abi3.so */
     const char *const *python_path; /* NULL-terminated, or NULL */
+    const char *libpython;          /* path of the shared library, or NULL: in-process asks python */
 };
 
 struct sb_link {

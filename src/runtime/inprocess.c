@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The transport "inprocess": the engine runs on the calling thread, over a libpython that is loaded on the first use. One
+ * interpreter a process, never finalised; `once` guards its start, and its outcome stays. Requests are executed in send;
+ * receive hands out the frames of the answer. A deadline is an alarm of the monitor, whose helper thread interrupts. */
+#include "engine/engine.h"
+#include "runtime/monitor.h"
+#include "runtime/os_linux.h"
+#include "runtime/session.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct inprocess_link {
+    struct sb_link link; /* first */
+    const struct sb_engine_api *api;
+    struct sb_engine_session *session;
+    const uint8_t *answer; /* what is left of it */
+    size_t left;
+    struct sb_alarm alarm;
+    bool alarmed; /* the alarm was added */
+};
+
+static struct {
+    pthread_mutex_t once;
+    const struct sb_engine_api *api; /* NULL: not started */
+    const char *python;              /* of this interpreter */
+    bool failed;                     /* for good: libpython cannot be unloaded */
+    char why[1024];
+} process = { .once = PTHREAD_MUTEX_INITIALIZER };
+
+static int give(struct sb_buf *why, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int give(struct sb_buf *why, int code, const char *format, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    why->len = 0;
+    sb__buf_put(why, text, strlen(text) + 1);
+    return -code;
+}
+
+/* ---- finding libpython ---- */
+
+/* Prints the first that exists of the places where a build may have put its library. */
+static const char question[] =
+    "import os,sys,sysconfig as s\n"
+    "v=s.get_config_var\n"
+    "n=[x for x in (v('INSTSONAME'),v('LDLIBRARY')) if x and '.so' in x]\n"
+    "n+=['libpython%d.%d.so.1.0'%sys.version_info[:2]]\n"
+    "d=[x for x in (v('LIBDIR'),os.path.join(v('LIBDIR') or '',v('MULTIARCH') or ''),v('LIBPL'),"
+    "os.path.join(sys.base_prefix,'lib')) if x]\n"
+    "print(next((p for a in d for b in n for p in [os.path.join(a,b)] if "
+    "os.path.exists(p)),''),end='')\n";
+
+/* Runs the interpreter with the question. Fills `out` (NUL-terminated). 0, or a negative code. */
+static int ask_python(const char *path, char *out, size_t cap, struct sb_buf *why)
+{
+    extern char **environ;
+    int fds[2], rc, status = 0;
+    size_t n = 0;
+    pid_t pid;
+    posix_spawn_file_actions_t actions;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return give(why, SB_E_SYSTEM, "pipe: %s", strerror(errno));
+    char *argv[] = { (char *)(uintptr_t)path, "-E", "-s", "-c", (char *)(uintptr_t)question, NULL };
+    rc = posix_spawn_file_actions_init(&actions);
+    if (!rc)
+        rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!rc)
+        rc = posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+    if (!rc)
+        rc = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    if (rc) {
+        close(fds[0]);
+        return give(why, SB_E_CONFIG, "%s cannot be started: %s", path, strerror(rc));
+    }
+    int64_t until = sb__now() + 30 * SB_SECOND;
+    for (;;) {
+        struct pollfd p = { .fd = fds[0], .events = POLLIN };
+        int64_t left = (until - sb__now()) / SB_MILLISECOND;
+        int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
+        if (ready < 0 && errno == EINTR)
+            continue;
+        ssize_t got = ready > 0 ? read(fds[0], out + n, cap - 1 - n) : 0;
+        if (got <= 0) {
+            if (ready <= 0)
+                kill(pid, SIGKILL);
+            break;
+        }
+        n += (size_t)got;
+    }
+    out[n] = 0;
+    close(fds[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!n)
+        return give(why, SB_E_CONFIG,
+                    "%s has no shared libpython, which \"inprocess\" needs; the transport "
+                    "\"worker\" does not (Debian: "
+                    "apt-get install libpython3-dev; other builds: --enable-shared)",
+                    path);
+    return 0;
+}
+
+/* ---- starting ---- */
+
+static int start(const struct sb_place *place, const char *python, struct sb_buf *why)
+{
+    char library[PATH_MAX] = "", error[512] = "";
+    int rc = 0;
+    if (dlsym(RTLD_DEFAULT, "Py_InitializeEx"))
+        return give(why, SB_E_CONFIG,
+                    "this program has a Python of its own; use the transport \"worker\"");
+    if (place->libpython &&
+        snprintf(library, sizeof library, "%s", place->libpython) >= (int)sizeof library)
+        return give(why, SB_E_CONFIG, "the path of libpython is too long");
+    if (!*library && (rc = ask_python(python, library, sizeof library, why)))
+        return rc;
+    if (!dlopen(library, RTLD_NOW | RTLD_GLOBAL))
+        return give(why, SB_E_CONFIG, "libpython cannot be loaded: %s", dlerror());
+    void *engine = dlopen(place->engine, RTLD_NOW | RTLD_LOCAL);
+    if (!engine)
+        return give(why, SB_E_CONFIG, "the engine cannot be loaded: %s", dlerror());
+    const struct sb_engine_api *(*get)(uint32_t);
+    *(void **)&get = dlsym(engine, "sb_engine_api");
+    const struct sb_engine_api *api = get ? get(SB_ENGINE_ABI) : NULL;
+    if (!api)
+        return give(why, SB_E_CONFIG, "%s is not an engine of this library", place->engine);
+    if (api->version < SB_PROTOCOL_MIN || SB_PROTOCOL < api->version_min)
+        return give(why, SB_E_CONFIG,
+                    "the library speaks protocol %d (at least %d), the engine %s %u (at least %u)",
+                    SB_PROTOCOL, SB_PROTOCOL_MIN, place->engine, api->version, api->version_min);
+    struct sb_engine_start how = { .program = python, .python_path = place->python_path };
+    if (api->start(&how, error, sizeof error))
+        return give(why, SB_E_CONFIG, "%s", error);
+    process.api = api;
+    return 0;
+}
+
+static void interrupt(struct sb_alarm *alarm, uint64_t seq)
+{
+    struct inprocess_link *l =
+        (struct inprocess_link *)((char *)alarm - offsetof(struct inprocess_link, alarm));
+    l->api->interrupt(l->session, seq);
+}
+
+static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link **link,
+                     struct sb_buf *why)
+{
+    char python[PATH_MAX];
+    int rc = sb__os_find(place->python, python, sizeof python);
+    if (rc)
+        return give(why, SB_E_CONFIG, "the interpreter %s: %s", place->python,
+                    rc == -ENOENT ? "not found" : strerror(-rc));
+    pthread_mutex_lock(&process.once);
+    if (process.failed) {
+        rc = give(why, SB_E_CONFIG, "%s", process.why);
+    } else if (!process.api) {
+        rc = start(place, python, why);
+        if (rc == 0 && !(process.python = sb__strdup(python)))
+            rc = give(why, SB_E_MEMORY, "out of memory");
+        if (rc && !process.api && dlsym(RTLD_DEFAULT, "Py_InitializeEx")) {
+            /* libpython is in the process now: a second attempt would not be the first one again. */
+            process.failed = true;
+            snprintf(process.why, sizeof process.why, "%s",
+                     why->failed || !why->ptr ? "" : (char *)why->ptr);
+        }
+    } else if (strcmp(process.python, python)) {
+        rc = give(why, SB_E_CONFIG,
+                  "this process runs the Python of %s; there is one interpreter a process "
+                  "in-process, %s cannot be a second",
+                  process.python, python);
+    }
+    pthread_mutex_unlock(&process.once);
+    if (rc)
+        return rc;
+    struct inprocess_link *l = sb__calloc(sizeof *l);
+    if (l && !(l->session = process.api->open(tag))) {
+        sb__free(l);
+        l = NULL;
+    }
+    if (!l)
+        return give(why, SB_E_MEMORY, "out of memory");
+    l->link.transport = &sb__transport_inprocess;
+    l->link.session = tag;
+    l->api = process.api;
+    l->alarm.interrupt = interrupt;
+    *link = &l->link;
+    return 0;
+}
+
+static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
+{
+    struct inprocess_link *l = (struct inprocess_link *)link;
+    bool deadline = SB_UNLIKELY(link->deadline != 0);
+    if (deadline && !l->alarmed) {
+        int rc = sb__monitor_start();
+        if (rc)
+            return give(&link->message, SB_E_SYSTEM, "the monitor's thread cannot be started: %s",
+                        strerror(-rc));
+        sb__alarm_add(&l->alarm);
+        l->alarmed = true;
+    }
+    if (deadline)
+        sb__alarm_arm(&l->alarm, link->deadline, link->deadline_seq);
+    int rc = l->api->request(l->session, frame, size, &l->answer, &l->left);
+    if (deadline)
+        sb__alarm_disarm(&l->alarm);
+    if (SB_LIKELY(rc == 0))
+        return 0;
+    const char *text = rc == -2 && l->answer ? (const char *)l->answer : NULL;
+    l->left = 0;
+    return text ? give(&link->message, SB_E_PROTOCOL, "the engine refused a frame: %s", text)
+                : give(&link->message, SB_E_MEMORY, "out of memory for the answer");
+}
+
+static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *size)
+{
+    struct inprocess_link *l = (struct inprocess_link *)link;
+    struct sb_frame head;
+    if (SB_UNLIKELY(l->left < sizeof head))
+        return give(&link->message, SB_E_PROTOCOL, "the engine gave no answer");
+    memcpy(&head, l->answer, sizeof head);
+    if (SB_UNLIKELY(head.size < sizeof head || head.size > l->left))
+        return give(&link->message, SB_E_PROTOCOL, "the engine's answer is cut off");
+    *frame = l->answer;
+    *size = head.size;
+    l->answer += head.size;
+    l->left -= head.size;
+    return 0;
+}
+
+static bool dead(struct sb_link *link)
+{
+    (void)link;
+    return false;
+}
+
+static void close_link(struct sb_link *link)
+{
+    struct inprocess_link *l = (struct inprocess_link *)link;
+    if (l->alarmed)
+        sb__alarm_remove(&l->alarm);
+    l->api->close(l->session);
+    sb__buf_reset(&link->message);
+    sb__buf_reset(&link->stack);
+    sb__free(l);
+}
+
+const struct sb_transport sb__transport_inprocess = {
+    .name = "inprocess",
+    .open = open_link,
+    .send = send_frame,
+    .receive = receive_frame,
+    .dead = dead,
+    .close = close_link,
+};
