@@ -38,6 +38,7 @@ struct sb_lane {
     _Alignas(64) union sb_word word;        /* what the program's thread sleeps on */
     _Alignas(64) _Atomic uint64_t req_tail; /* this line: written by the program */
     _Atomic uint64_t rep_head;
+    _Atomic uint64_t withdrawn; /* seq: CALL and SYNC with a deadline up to it are not begun */
     _Alignas(64) _Atomic uint64_t req_head; /* this line: written by the worker */
     _Atomic uint64_t rep_tail;
 };
@@ -66,6 +67,7 @@ struct sb_control {
     _Alignas(64) _Atomic uint64_t cancel; /* the `running` that shall raise */
 };
 #define SB_RUNNING_KILL UINT64_MAX
+#define SB_RUNNING_SEQ ((UINT64_C(1) << 48) - 1)
 
 /* Where things are in the memfd. */
 #define SB_LANE_OFFSET ((sizeof(struct sb_control) + 4095) & ~(size_t)4095)

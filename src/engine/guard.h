@@ -37,20 +37,37 @@ void sb__guard_ready(void);
 _Noreturn void sb__guard_fail(int dump, const char *why);
 
 /* A request runs from begin to end: between them its deadline may raise. `key` is session tag << 48
- * | seq. Call end when the call and the conversion of its result are over and BEFORE taking the
- * exception with PyErr_Fetch (so that none is raised later); `deadline` is whether the frame has
- * SB_FLAG_DEADLINE. end is true if the deadline raised in the meantime: the answer is then
- * SB_E_TIMEOUT, also if the code swallowed the exception and returned a value. If the program has
- * decided to kill the worker, end does not return. */
-static inline void sb__guard_begin(uint64_t key)
+ * | seq; `deadline`: a CALL or SYNC whose frame has SB_FLAG_DEADLINE. False: the program has
+ * withdrawn it (its time ran out while another request was running): it is skipped, without an
+ * answer. Call begin in the loop that serves, for every request (so that the program can tell a
+ * worker that is busy from one that is stuck).
+ *
+ * Call end when the call and the conversion of its result are over and BEFORE taking the exception
+ * with PyErr_Fetch (so that none is raised later). True if the deadline raised in the meantime: the
+ * answer is then SB_E_TIMEOUT, also if the code swallowed the exception and returned a value. If the
+ * program has decided to kill the worker, neither returns. */
+_Noreturn void sb__guard_await_kill(void);
+static inline bool sb__guard_begin(uint64_t key, bool deadline, struct sb_lane *lane)
 {
     struct sb_control *c = sb__guard.control;
     if (!c)
-        return;
+        return true;
     sb__guard.raised = atomic_load_explicit(&c->raised, memory_order_relaxed);
-    atomic_store_explicit(&c->running, key, memory_order_release);
+    if (!deadline) {
+        atomic_store_explicit(&c->running, key, memory_order_release);
+        return true;
+    }
+    /* running, then withdrawn; the program: withdrawn, then running. One of the two sees the other. */
+    if (atomic_exchange(&c->running, key) == SB_RUNNING_KILL) {
+        atomic_store(&c->running, SB_RUNNING_KILL);
+        sb__guard_await_kill();
+    }
+    if (SB_LIKELY(atomic_load(&lane->withdrawn) < (key & SB_RUNNING_SEQ)))
+        return true;
+    if (!atomic_compare_exchange_strong(&c->running, &key, 0))
+        sb__guard_await_kill();
+    return false;
 }
-_Noreturn void sb__guard_await_kill(void);
 static inline bool sb__guard_end(uint64_t key, bool deadline)
 {
     struct sb_control *c = sb__guard.control;
