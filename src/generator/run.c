@@ -100,52 +100,55 @@ static void put_dependency(FILE *to, const char *path)
     }
 }
 
+typedef struct rules {
+    FILE *to;
+    bool heads; /* the second pass: an empty rule each */
+} rules;
+
 /* Folders count by the names in them, which build tools cannot see; their time changes for less than that in the
  * environment's own, where Python keeps its cache. */
-static bool is_dependency(const char *path)
+static void put_rule(const char *path, void *user)
 {
+    rules *r = user;
     struct stat st;
-    const char *name = strrchr(path, '/');
-    if (stat(path, &st) < 0)
-        return false;
-    return !S_ISDIR(st.st_mode) || !name || !strstr(name, "-packages");
+    if (strncmp(path, "/proc/", 6) == 0 || stat(path, &st) < 0 ||
+        (S_ISDIR(st.st_mode) && strstr(path, "-packages")))
+        return;
+    fputs(r->heads ? "" : " \\\n  ", r->to);
+    put_dependency(r->to, path);
+    fputs(r->heads ? ":\n" : "", r->to);
 }
 
-/* "target: input ..." and an empty rule for each input, so that make does not stop when one is gone. */
-static int write_depfile(const sbg_request *q, const char *root, const json_t *inputs)
+/* "target: input ..." and an empty rule for each input, so that make does not stop when one is gone. What was read is
+ * told by the stamp, so that it is known too where there was nothing to do. */
+static int write_depfile(const sbg_request *q, const char *stamp)
 {
-    char *text = NULL;
-    size_t size = 0, i;
-    FILE *to = open_memstream(&text, &size);
-    json_t *item;
-    if (!to)
-        return -1;
-    for (int rules = 0; rules < 2; rules++) {
-        if (!rules) {
-            put_dependency(to, q->touch ? q->touch : q->depfile);
-            fputc(':', to);
-        }
-        json_array_foreach(inputs, i, item)
-        {
-            char *path = absolute(root, json_string_value(item));
-            if (path && is_dependency(path)) {
-                fputs(rules ? "" : " \\\n  ", to);
-                put_dependency(to, path);
-                fputs(rules ? ":\n" : "", to);
-            }
-            free(path);
-        }
-        fputc('\n', to);
-    }
-    bool bad = ferror(to);
-    if (fclose(to) != 0 || bad) {
-        free(text);
+    char *text = NULL, *folder = sbg_project_root(q->depfile);
+    size_t size = 0;
+    rules r = { .to = open_memstream(&text, &size) };
+    int rc = -1;
+    if (!r.to || !folder)
+        goto end;
+    put_dependency(r.to, q->touch ? q->touch : q->depfile);
+    fputc(':', r.to);
+    if (sbg_stamp_inputs(stamp, put_rule, &r) < 0)
+        goto end;
+    fputc('\n', r.to);
+    r.heads = true;
+    if (sbg_stamp_inputs(stamp, put_rule, &r) < 0)
+        goto end;
+    bool bad = ferror(r.to);
+    if (fclose(r.to) != 0 || bad)
         errno = ENOMEM;
-        return -1;
-    }
-    int rc = sbg_write_if_changed(q->depfile, text, size);
+    else if (sbg_make_folders(folder) == 0)
+        rc = sbg_write_if_changed(q->depfile, text, size);
+    r.to = NULL;
+end:;
     int saved = errno;
+    if (r.to)
+        fclose(r.to);
     free(text);
+    free(folder);
     errno = saved;
     return rc;
 }
@@ -161,8 +164,12 @@ static int touch(const char *path)
     return rc;
 }
 
-static int finish(const sbg_request *q, sbg_outcome *outcome)
+static int finish(const sbg_request *q, const char *stamp, sbg_outcome *outcome)
 {
+    if (q->depfile && write_depfile(q, stamp) < 0) {
+        FAIL("%s: %s", q->depfile, strerror(errno));
+        return SBG_BROKEN;
+    }
     const char *paths[] = { q->depfile, q->touch };
     for (size_t i = 0; i < 2; i++) {
         if (paths[i] && touch(paths[i]) < 0) {
@@ -229,8 +236,6 @@ static void fill_stamp(sbg_stamp *s, const char *root, const json_t *done, const
             s->failed = true;
         free(path);
     }
-    if (q->depfile)
-        sbg_stamp_wrote(s, q->depfile);
 }
 
 /* With the lock held. */
@@ -275,11 +280,6 @@ static int run(const sbg_request *q, const char *root, const char *folder, const
         rc = emitted == SBG_DONE ? rc : emitted;
         goto end;
     }
-    if (q->depfile && write_depfile(q, root, json_object_get(done, "inputs")) < 0) {
-        FAIL("%s: %s", q->depfile, strerror(errno));
-        rc = SBG_BROKEN;
-        goto end;
-    }
     fill_stamp(&s, root, done, q, outcome);
     begun = false;
     if (sbg_stamp_end(&s, stamp) < 0) {
@@ -287,7 +287,7 @@ static int run(const sbg_request *q, const char *root, const char *folder, const
         rc = SBG_BROKEN;
         goto end;
     }
-    rc = finish(q, outcome);
+    rc = finish(q, stamp, outcome);
 end:
     if (begun)
         sbg_stamp_end(&s, NULL);
@@ -317,7 +317,7 @@ int sbg_generate(const sbg_request *q, sbg_outcome *outcome)
         goto end;
     }
     outcome->fresh = sbg_stamp_fresh(stamp, key);
-    rc = outcome->fresh ? finish(q, outcome) : run(q, root, folder, key, stamp, outcome);
+    rc = outcome->fresh ? finish(q, stamp, outcome) : run(q, root, folder, key, stamp, outcome);
 end:
     if (held >= 0)
         close(held);

@@ -88,21 +88,26 @@ static int hash_of(const char *path, char kind, uint64_t *hash)
     return kind == 'f' ? hash_file(path, hash) : kind == 'd' ? hash_folder(path, hash) : 0;
 }
 
-/* One "r" line, behind the "r ". */
+/* Takes an "r" line apart, behind the "r ". Returns the path in it, or NULL. */
+static const char *parse(const char *line, entry *e, uint64_t *hash)
+{
+    int path = 0;
+    int count = sscanf(line, "%c %" SCNd64 " %" SCNd64 " %" SCNx64 " %n", &e->kind, &e->size,
+                       &e->mtime, hash, &path);
+    return count == 4 && path && line[path] ? line + path : NULL;
+}
+
 static bool unchanged(const char *line)
 {
-    char kind;
-    int64_t size, mtime;
+    entry e;
     uint64_t hash, hash_now;
-    int path = 0;
-    if (sscanf(line, "%c %" SCNd64 " %" SCNd64 " %" SCNx64 " %n", &kind, &size, &mtime, &hash,
-               &path) < 4 ||
-        !path)
+    const char *path = parse(line, &e, &hash);
+    if (!path)
         return false;
-    entry now = look(line + path);
-    if (now.kind != kind || now.size != size)
+    entry now = look(path);
+    if (now.kind != e.kind || now.size != e.size)
         return false;
-    return now.mtime == mtime || (hash_of(line + path, kind, &hash_now) == 0 && hash_now == hash);
+    return now.mtime == e.mtime || (hash_of(path, e.kind, &hash_now) == 0 && hash_now == hash);
 }
 
 bool sbg_stamp_fresh(const char *path, const char *key)
@@ -135,6 +140,28 @@ bool sbg_stamp_fresh(const char *path, const char *key)
     free(line);
     fclose(file);
     return fresh && ended;
+}
+
+int sbg_stamp_inputs(const char *path, void (*each)(const char *input, void *user), void *user)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    while ((len = getline(&line, &room, file)) > 0) {
+        entry e;
+        uint64_t hash;
+        line[len - 1] = '\0';
+        const char *input = strncmp(line, "r ", 2) == 0 ? parse(line + 2, &e, &hash) : NULL;
+        if (input && e.kind != '-')
+            each(input, user);
+    }
+    int rc = ferror(file) ? -1 : 0;
+    free(line);
+    fclose(file);
+    return rc;
 }
 
 int sbg_stamp_begin(sbg_stamp *s, const char *key)

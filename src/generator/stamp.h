@@ -20,6 +20,9 @@ typedef struct sbg_stamp {
  * is there. `key` is one line: version and options. */
 bool sbg_stamp_fresh(const char *path, const char *key);
 
+/* Calls `each` for every file and folder that the stamp at `path` says was read and there. 0, or -1 with errno. */
+int sbg_stamp_inputs(const char *path, void (*each)(const char *input, void *user), void *user);
+
 /* Collects a new stamp: begin, then read and wrote for each path, then end, which writes it (whole or not at all) or,
  * with `path` NULL, drops it. What is read may be a file, a folder (the names in it) or not there. `read` is to be
  * called with what the run saw, so before it starts. Return 0, or -1 with errno. */

@@ -175,6 +175,23 @@ def test_generate_says_nothing_when_quiet_and_lists_when_verbose(run: Run, work:
     assert run("snakebridge", "generate", "--output", "elsewhere").stdout == ""
 
 
+def test_generate_writes_a_make_rule_of_what_it_read(run: Run, work: pathlib.Path) -> None:
+    project(work)
+    run("snakebridge", "setup", "--quiet")
+    run("snakebridge", "generate")
+    # Also where there is nothing to do, and its folder is not there.
+    run("snakebridge", "generate", "--depfile", "a b/rule.d", "--touch", "stamp")
+    rule = (work / "a b" / "rule.d").read_text()
+    head, rest = rule.split(":", 1)
+    assert head == "stamp" and (work / "stamp").exists()
+    toml = str(work / "pyproject.toml")
+    assert toml in rest.split("\n\n")[0].split() + rest.split()
+    assert f"\n{toml}:\n" in rest
+    assert "site-packages" not in rest.replace("site-packages/", "")
+    (work / "Makefile").write_text("all: stamp\ninclude a\\ b/rule.d\n")
+    assert "up to date" in run("make", "stamp").stdout
+
+
 def test_a_failing_library_is_one_diagnostic_and_the_others_bind(run: Run, work: pathlib.Path) -> None:
     (work / "broken.py").write_text("raise RuntimeError('at import')\n")
     project(work, 'modules = ["math", "broken"]\npython-path = ["."]')
