@@ -231,9 +231,7 @@ def describe(project: Project) -> Environment:
     if facts["implementation"] != "CPython":
         raise EnvironmentProblem("%s is %s; CPython is needed" % (python, facts["implementation"]))
     if version < MINIMUM:
-        raise EnvironmentProblem(
-            "%s is Python %s; %d.%d or later is needed" % (python, facts["version"], *MINIMUM)
-        )
+        raise EnvironmentProblem("%s is Python %s; %d.%d or later is needed" % (python, facts["version"], *MINIMUM))
     if facts["free_threaded"]:
         raise EnvironmentProblem("%s is a free-threaded build, which has no stable ABI" % python)
     return Environment(python, facts, managed, installed(facts["path"]))
@@ -266,13 +264,15 @@ def find_modules(distribution: Distribution) -> None:
     listed = read_lines(os.path.join(distribution.folder, "RECORD"))
     paths = [line.rsplit(",", 2)[0].strip('"') for line in listed]
     if not paths:
-        paths = [
-            os.path.join(n, "__init__.py") for n in read_lines(os.path.join(distribution.folder, "top_level.txt"))
-        ]
+        paths = [os.path.join(n, "__init__.py") for n in read_lines(os.path.join(distribution.folder, "top_level.txt"))]
     for path in paths:
         parts = path.replace(os.sep, "/").split("/")
         name, dot, rest = parts[-1].partition(".")
-        if not dot or rest.rpartition(".")[2] not in ("py", "so", "pyi") or not all(p.isidentifier() for p in parts[:-1]):
+        if (
+            not dot
+            or rest.rpartition(".")[2] not in ("py", "so", "pyi")
+            or not all(p.isidentifier() for p in parts[:-1])
+        ):
             continue
         if len(parts) == 1:
             if name.isidentifier() and rest != "pyi":

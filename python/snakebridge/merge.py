@@ -38,9 +38,7 @@ class Library:
     submodules: list[str] = field(default_factory=list)
     own: list[str] | None = None  # top-level packages; None: the standard library
     distribution: Json | None = None
-    options: Json = field(
-        default_factory=lambda: {"as": None, "include": [], "exclude": [], "submodules": []}
-    )
+    options: Json = field(default_factory=lambda: {"as": None, "include": [], "exclude": [], "submodules": []})
     local: bool = False  # found through python-path
 
 

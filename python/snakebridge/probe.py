@@ -2,7 +2,7 @@
 
 Runs in the user's interpreter (CPython 3.8 or later), as a file, with the standard library alone; nothing of it is
 imported by the package around it. It may die with the library that it imports, so it answers through files: what it is
-about to import is noted before each import, an answer is complete or absent, and standard output is left to the library.
+about to import is noted before each import, an answer is complete or absent, and standard output is the library's own.
 
     probe.py facts OUT                     describe the interpreter
     probe.py library REQUEST               import and describe a library, then answer one more request
@@ -12,11 +12,13 @@ REQUEST is a JSON file: {"modules": [...], "optional": [...], "path": [...], "ow
 input, the path of a second request {"resolve": {name: may import}, "describe": [name], "out": OUT}.
 """
 
+from __future__ import annotations
+
 import sys
 
 # The folder of this file must not shadow the standard library (it holds a types.py).
-_here = __file__.rpartition("/")[0]
-sys.path[:] = [p for p in sys.path if p != _here and p != ""]
+if not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]
 
 import importlib  # noqa: E402
 import inspect  # noqa: E402
@@ -26,6 +28,13 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import types  # noqa: E402
 import warnings  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable
+
+    Json = dict[str, Any]
+    Signature = list[list[Any]]
 
 CLIP = 4000
 KINDS = {
@@ -49,14 +58,14 @@ TYPING = ("typing", "typing_extensions", "types", "_typing")
 PLUMBING = ("builtins.object", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol")
 
 
-def text_of(value):
+def text_of(value: object) -> str:
     """Return `value` if it is text that UTF-8 can hold, else ""."""
     if not isinstance(value, str):
         return ""
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
-def document(obj):
+def document(obj: object) -> str:
     """Return the docstring of `obj`, dedented and clipped at the end of a line."""
     try:
         doc = obj.__doc__
@@ -74,7 +83,7 @@ def document(obj):
     return head[: head.rfind("\n")].rstrip() if "\n" in head else head
 
 
-def source_text(value, depth=0):
+def source_text(value: Any, depth: int = 0) -> str:
     """Return `value` as Python source, or "..." if it is no literal."""
     kind = type(value)
     if value is None or kind in (bool, int, str, bytes, complex, float):
@@ -92,10 +101,10 @@ def source_text(value, depth=0):
         else:
             text = "(%s,)" % inner if len(items) == 1 else "(%s)" % inner
     elif depth < 3 and kind is dict and len(value) <= 20:
-        items = [(source_text(k, depth + 1), source_text(v, depth + 1)) for k, v in value.items()]
-        if any("..." in pair for pair in items):
+        pairs = [(source_text(k, depth + 1), source_text(v, depth + 1)) for k, v in value.items()]
+        if any("..." in pair for pair in pairs):
             return "..."
-        text = "{%s}" % ", ".join("%s: %s" % pair for pair in items)
+        text = "{%s}" % ", ".join("%s: %s" % pair for pair in pairs)
     elif isinstance(value, type):
         text = value.__name__ if value.__module__ == "builtins" else identity(value)
     elif isinstance(value, enum_class()) and type(getattr(value, "_name_", None)) is str:
@@ -106,12 +115,12 @@ def source_text(value, depth=0):
     return text if len(text) <= 60 else "..."
 
 
-def enum_class():
+def enum_class() -> Any:
     module = sys.modules.get("enum")
     return module.Enum if module is not None else ()
 
 
-def signature_of(obj):
+def signature_of(obj: Callable[..., Any]) -> Signature | None:
     """Return [[name, kind, default or None]] of a callable, or None if Python cannot tell."""
     try:
         sig = inspect.signature(obj)
@@ -126,22 +135,22 @@ def signature_of(obj):
     return out
 
 
-def drop_first(sig):
+def drop_first(sig: Signature | None) -> Signature | None:
     """Return a signature without `self` or `cls`."""
     if not sig or sig[0][1] in ("var_positional", "var_keyword", "keyword_only"):
         return sig
     return sig[1:]
 
 
-def is_name(text):
+def is_name(text: str) -> bool:
     return text.isidentifier() and not keyword.iskeyword(text)
 
 
-def is_async(obj):
+def is_async(obj: object) -> bool:
     return inspect.iscoroutinefunction(obj) or inspect.isasyncgenfunction(obj)
 
 
-def attribute_text(obj, name):
+def attribute_text(obj: object, name: str) -> str | None:
     """Return a text attribute of `obj`, or None."""
     try:
         value = getattr(obj, name)
@@ -150,7 +159,7 @@ def attribute_text(obj, name):
     return value if type(value) is str else None
 
 
-def lookup(module, qualname):
+def lookup(module: str, qualname: str) -> object:
     """Return what `module.qualname` names, without running code; None if there is nothing."""
     obj = sys.modules.get(module)
     if obj is None:
@@ -163,10 +172,10 @@ def lookup(module, qualname):
     return obj
 
 
-_identities = {}
+_identities: dict[int, tuple[str, type]] = {}
 
 
-def identity(cls, found_at=None):
+def identity(cls: type, found_at: str | None = None) -> str:
     """Return the name `module.qualname` under which a class can be found, else where it was met."""
     known = _identities.get(id(cls))
     if known is not None:
@@ -182,7 +191,7 @@ def identity(cls, found_at=None):
     return key
 
 
-def is_typing_construct(obj):
+def is_typing_construct(obj: object) -> bool:
     """Tell names that only a type checker has a use for: aliases, type variables, special forms."""
     kind = type(obj)
     if isinstance(obj, type) and kind.__name__ not in ("GenericAlias",):
@@ -200,21 +209,23 @@ def is_typing_construct(obj):
 class Library:
     """Describes the modules and classes of one library."""
 
-    def __init__(self, own, skip):
+    def __init__(self, own: set[str] | None, skip: list[str]) -> None:
         self.own = own  # top-level packages, or None: the standard library
         self.skip = skip
-        self.modules = {}
-        self.classes = {}
-        self.described = {}  # id of what a class holds -> (its description, itself): numpy's scalars share hundreds
+        self.modules: Json = {}
+        self.classes: Json = {}
+        self.described: dict[
+            tuple[int, str], tuple[Json | None, object]
+        ] = {}  # id of what a class holds -> (its description, itself): numpy's scalars share hundreds
 
-    def is_own(self, module):
+    def is_own(self, module: str | None) -> bool:
         if self.own is None:
             return True
         return module is not None and any(module == o or module.startswith(o + ".") for o in self.own)
 
     # -- modules --------------------------------------------------------------------------------------------------
 
-    def describe_module(self, name, selected):
+    def describe_module(self, name: str, selected: set[str]) -> None:
         module = sys.modules[name]
         names = {}
         try:
@@ -255,7 +266,7 @@ class Library:
             "names": names,
         }
 
-    def describe_symbol(self, module, name, obj, exported, selected):
+    def describe_symbol(self, module: str, name: str, obj: Any, exported: bool, selected: set[str]) -> Json | None:
         where = module + "." + name
         if isinstance(obj, types.ModuleType):
             target = attribute_text(obj, "__name__")
@@ -298,7 +309,7 @@ class Library:
             return None
         return value
 
-    def from_here(self, module, home):
+    def from_here(self, module: str, home: str | None) -> bool:
         """Tell whether something that says it was made in `home` belongs to `module` without an __all__."""
         if home is None:
             return True
@@ -308,7 +319,7 @@ class Library:
             return there == here or home.startswith("_") or home == "builtins"
         return self.is_own(home) or home == "builtins"
 
-    def describe_value(self, obj):
+    def describe_value(self, obj: Any) -> Json:
         out = {"k": "value", "type": identity(type(obj)), "literal": None}
         if type(obj) in (bool, int, float, str) or obj is None:
             text = source_text(obj)
@@ -321,7 +332,7 @@ class Library:
 
     # -- classes --------------------------------------------------------------------------------------------------
 
-    def describe_class(self, cls, key, where):
+    def describe_class(self, cls: Any, key: str, where: str) -> None:
         if key in self.classes:
             return
         module = attribute_text(cls, "__module__")
@@ -375,7 +386,7 @@ class Library:
                 m["doc"] = inherited_document(mro, n)
         self.classes[key] = out
 
-    def describe_member(self, cls, name, raw, home):
+    def describe_member(self, cls: type, name: str, raw: object, home: str) -> Json | None:
         known = self.described.get((id(raw), name))
         if known is None:
             known = (self.describe_attribute(cls, name, raw), raw)
@@ -386,54 +397,42 @@ class Library:
         out["from"] = home
         return out
 
-    def describe_attribute(self, cls, name, raw):
-        out = {"doc": "", "sig": None}
+    def describe_attribute(self, cls: type, name: str, raw: Any) -> Json | None:
+        """Describe what a class holds under a name, without running its descriptors."""
+        out: Json = {"k": "method", "doc": "", "sig": None}
+        target = raw
         if raw is None and name in DUNDERS:  # __hash__ = None: taken away
             return None
         if isinstance(raw, staticmethod):
-            out["k"], target = "staticmethod", raw.__func__
-            out["sig"] = signature_of(target)
+            target = raw.__func__
+            out.update(k="staticmethod", sig=signature_of(target))
         elif isinstance(raw, classmethod):
-            out["k"], target = "classmethod", raw.__func__
-            out["sig"] = drop_first(signature_of(target))
-        elif isinstance(raw, types.FunctionType):
-            out["k"], target = "method", raw
-            out["sig"] = drop_first(signature_of(raw))
-        elif isinstance(raw, (types.MethodDescriptorType, types.WrapperDescriptorType)):
-            out["k"], target = "method", raw
-            out["sig"] = drop_first(signature_of(raw))
+            target = raw.__func__
+            out.update(k="classmethod", sig=drop_first(signature_of(target)))
+        elif isinstance(raw, (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)):
+            out.update(sig=drop_first(signature_of(raw)))
         elif isinstance(raw, types.ClassMethodDescriptorType):
-            out["k"], target = "classmethod", raw
             try:
-                out["sig"] = signature_of(raw.__get__(None, cls))
+                out.update(k="classmethod", sig=signature_of(raw.__get__(None, cls)))
             except BaseException:
-                out["sig"] = None
+                out.update(k="classmethod")
         elif isinstance(raw, types.BuiltinFunctionType):
-            out["k"], target = "staticmethod", raw
-            out["sig"] = signature_of(raw)
+            out.update(k="staticmethod", sig=signature_of(raw))
         elif isinstance(raw, property):
-            out["k"], target = "property", raw
-            out["settable"] = raw.fset is not None
+            out.update(k="property", settable=raw.fset is not None)
         elif isinstance(raw, (types.GetSetDescriptorType, types.MemberDescriptorType)):
-            out["k"], target = "property", raw
-            out["settable"] = None
-        elif inspect.isroutine(raw) or (callable(raw) and hasattr(type(raw), "__get__") and not isinstance(raw, type)):
-            out["k"], target = "method", raw
-            out["sig"] = drop_first(signature_of(raw))
-        elif hasattr(type(raw), "__get__") and not isinstance(raw, type):
-            out["k"], target = "property", raw  # cached_property, an accessor
-            out["settable"] = hasattr(type(raw), "__set__")
+            out.update(k="property", settable=None)
         elif isinstance(raw, type):
-            key = identity(raw)
-            if name in DUNDERS:
-                return None
-            return {"k": "class", "class": key, "doc": "", "sig": None}
+            return None if name in DUNDERS else {"k": "class", "class": identity(raw), "doc": "", "sig": None}
+        elif inspect.isroutine(raw) or (callable(raw) and hasattr(type(raw), "__get__")):
+            out.update(sig=drop_first(signature_of(raw)))
+        elif hasattr(type(raw), "__get__"):  # cached_property, an accessor
+            out.update(k="property", settable=hasattr(type(raw), "__set__"))
         elif is_typing_construct(raw):
             return None
         else:
-            value = self.describe_value(raw)
-            value.update({"k": "attribute", "doc": "", "sig": None})
-            return value
+            out.update(self.describe_value(raw), k="attribute")
+            return out
         if out["k"] == "property" and name in DUNDERS:
             return None
         out["doc"] = document(target)
@@ -441,7 +440,7 @@ class Library:
             out["async"] = True
         return out
 
-    def describe_named(self, name):
+    def describe_named(self, name: str) -> str | None:
         """Describe the class that a type checker calls `name`; return its identity, or None."""
         cls = find_class(name)
         if cls is None:
@@ -451,14 +450,14 @@ class Library:
         return key
 
 
-def own_document(cls):
+def own_document(cls: type) -> str:
     doc = cls.__dict__.get("__doc__")
     if isinstance(doc, str) and doc:
         return document(cls)
     return ""
 
 
-def inherited_document(mro, name):
+def inherited_document(mro: list[type], name: str) -> str:
     for c in mro[1:]:
         raw = c.__dict__.get(name)
         if raw is not None:
@@ -471,7 +470,7 @@ def inherited_document(mro, name):
     return ""
 
 
-def class_flags(cls):
+def class_flags(cls: Any) -> list[str]:
     flags = []
     if inspect.isabstract(cls):
         flags.append("abstract")
@@ -497,7 +496,7 @@ def class_flags(cls):
     return flags
 
 
-def find_class(name):
+def find_class(name: str) -> type | None:
     """Return the class of this full name among the imported modules, or None."""
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
@@ -511,16 +510,16 @@ def find_class(name):
 # -- the process ------------------------------------------------------------------------------------------------------
 
 
-def write_answer(path, answer):
+def write_answer(path: str, answer: Json) -> None:
     """Write an answer so that it is there completely, or not at all."""
     with open(path + ".part", "w", encoding="utf-8", errors="replace") as f:
         json.dump(answer, f, separators=(",", ":"))
     os.replace(path + ".part", path)
 
 
-def discover(tops, skip):
+def discover(tops: Iterable[str], skip: list[str]) -> set[str]:
     """Return the public submodules that importing the packages has brought in."""
-    found = set()
+    found: set[str] = set()
     queue = [n for n in tops if n in sys.modules]
     while queue:
         name = queue.pop()
@@ -551,12 +550,12 @@ def discover(tops, skip):
     return found
 
 
-def limit(seconds):
+def limit(seconds: float) -> None:
     """Let the kernel end this process after so long, whoever waits for it being gone; 0: no more."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def run_library(request_path):
+def run_library(request_path: str) -> None:
     with open(request_path, encoding="utf-8") as f:
         request = json.load(f)
     limit(request["limit"])
@@ -566,10 +565,10 @@ def run_library(request_path):
     os.close(null)
     sys.path[:0] = request["path"]
     warnings.simplefilter("ignore")
-    failed = {}
+    failed: dict[str, str] = {}
     optional = set(request["optional"])
 
-    def bring(name):
+    def bring(name: str) -> bool:
         with open(request["progress"], "a", encoding="utf-8") as f:
             f.write(name + "\n")
         try:
@@ -643,7 +642,7 @@ def run_library(request_path):
     )
 
 
-def find_libpython(config):
+def find_libpython(config: Any) -> str | None:
     """Return the path of the shared library of this interpreter, or None."""
     get = config.get_config_var
     version = get("LDVERSION") or get("py_version_short") or "%d.%d" % sys.version_info[:2]
@@ -658,12 +657,13 @@ def find_libpython(config):
         folders += [os.path.join(f, multiarch) for f in folders[:2] if f]
     for name in names:
         for folder in folders:
-            if folder and os.path.isfile(os.path.join(folder, name)):
-                return os.path.join(folder, name)
+            path = os.path.join(folder or "", str(name))
+            if folder and os.path.isfile(path):
+                return path
     return None
 
 
-def run_facts(out):
+def run_facts(out: str) -> None:
     import platform
     import sysconfig
 
@@ -687,7 +687,7 @@ def run_facts(out):
     )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     # What is left at the end of a library (threads, atexit functions) must neither hang nor change the answer.
     code = 1
     try:

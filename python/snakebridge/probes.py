@@ -99,7 +99,7 @@ class Probe:
     def attempt(self, without: list[str]) -> Json:
         self.folder = tempfile.TemporaryDirectory(prefix="snakebridge-probe-")
         folder = self.folder.name
-        request = {
+        request: Json = {
             "modules": self.modules,
             "optional": self.optional,
             "own": self.own,

@@ -97,12 +97,21 @@ def plan(project: Project, env: Environment, diagnostics: Diagnostics) -> list[m
         distribution = env.distributions.get(dependency.key)
         if distribution is None:
             if not dependency.conditional:
-                fix = "snakebridge setup" if env.managed else "%s -m pip install '%s'" % (
-                    env.python,
-                    dependency.requirement,
+                fix = (
+                    "snakebridge setup"
+                    if env.managed
+                    else "%s -m pip install '%s'"
+                    % (
+                        env.python,
+                        dependency.requirement,
+                    )
                 )
                 diagnostics.report(
-                    "error", "%s is not installed" % dependency.name, where=project.file, fix=fix, library=dependency.name
+                    "error",
+                    "%s is not installed" % dependency.name,
+                    where=project.file,
+                    fix=fix,
+                    library=dependency.name,
                 )
             continue
         environment.find_modules(distribution)
@@ -168,8 +177,7 @@ def absolute(top: str, submodules: list[str]) -> set[str]:
 def is_local(project: Project, top: str) -> bool:
     """Tell whether a folder of python-path holds the module."""
     return any(
-        os.path.isfile(os.path.join(p, top + ".py")) or os.path.isdir(os.path.join(p, top))
-        for p in project.python_path
+        os.path.isfile(os.path.join(p, top + ".py")) or os.path.isdir(os.path.join(p, top)) for p in project.python_path
     )
 
 

@@ -198,7 +198,10 @@ class Reader:
         if isinstance(t, T.UninhabitedType):
             return {"k": "never"}
         if isinstance(t, T.UnionType):
-            return {"k": "union", "i": [self.type(x) for x in T.flatten_nested_unions(t.items, handle_type_alias_type=False)]}
+            return {
+                "k": "union",
+                "i": [self.type(x) for x in T.flatten_nested_unions(t.items, handle_type_alias_type=False)],
+            }
         if isinstance(t, T.LiteralType):
             return self.literal(t)
         if isinstance(t, T.TupleType):
@@ -328,7 +331,12 @@ class Reader:
                 target = target.partial_fallback
             if isinstance(target, T.Instance):
                 self.infos[target.type.fullname] = target.type
-                return {"kind": "class", "class": target.type.fullname, "source": self.source(n.fullname), "alias": True}
+                return {
+                    "kind": "class",
+                    "class": target.type.fullname,
+                    "source": self.source(n.fullname),
+                    "alias": True,
+                }
             return {"kind": "alias", "source": self.source(n.fullname)}
         if isinstance(n, (N.FuncDef, N.OverloadedFuncDef, N.Decorator)):
             out = self.function(n, me, base)
@@ -432,12 +440,13 @@ class Reader:
         """Bind self or cls to `me`, and the base's type variables to what `me` gives them."""
         if me is None or base is None:
             return typ
-        bound: T.Type = typ
+        bound = typ
         if not is_static:
             original: T.Type = T.TypeType.make_normalized(me) if is_class else me
             bound = bind_self(typ, original, is_classmethod=is_class)
-        bound = T.get_proper_type(self.expand(bound, me, base))
-        return bound if isinstance(bound, T.FunctionLike) else typ
+        expanded = self.expand(bound, me, base)
+        proper = T.get_proper_type(expanded) if expanded is not None else None
+        return proper if isinstance(proper, T.FunctionLike) else bound
 
     def expand(self, t: T.Type | None, me: T.Instance | None, base: N.TypeInfo | None) -> T.Type | None:
         if t is None or me is None or base is None or base is me.type:
