@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The session: all of its state, and what its files share. A session is entered through sb__enter, which admits one thread
- * at a time; everything below is that thread's alone. Files: session.c (life, entry, errors), handle.c (objects and
+ * at a time; everything below is that thread's alone. Files: session.c (life, entry), error.c, handle.c (objects and
  * scopes), call.c (requests and answers), typed.c (sb_run_*), dynamic.c (calls by name), convert.c (values). */
 #ifndef SB_RUNTIME_SESSION_H
 #define SB_RUNTIME_SESSION_H
@@ -83,6 +83,16 @@ struct sb_session {
     char *python; /* copies of options */
 };
 
+/* ---- process.c ---- */
+
+enum { SB_TAGS = 1 << 16 }; /* sessions that may be open, and one */
+
+/* A free tag and where its ids go on; 0: none, or no memory (*code). From then on the allocator stays. */
+uint32_t sb__tag_take(uint64_t *counter, sb_code *code);
+void sb__tag_give(uint32_t tag, uint64_t counter);
+/* A copy that lives as long as the process: workers outlive the sessions that started them. NULL for want of memory. */
+const char *sb__intern(const char *s);
+
 /* ---- session.c ---- */
 
 /* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
@@ -100,6 +110,11 @@ static inline void sb__leave(sb_session *py)
 {
     atomic_store_explicit(&py->busy, 0, memory_order_release);
 }
+
+/* Connects the session to an engine, if it is not. False: the session has failed. */
+bool sb__attach(sb_session *py, const sb_site *at, const char *function);
+
+/* ---- error.c ---- */
 
 /* Makes `code` the session's error, if it has none. Calls on_error, or ends the program (exit_on_error). */
 void sb__fail(sb_session *py, const sb_site *at, const char *function, sb_code code,
@@ -119,8 +134,7 @@ static inline void sb__skip(sb_session *py)
 {
     py->error.skipped++;
 }
-/* Connects the session to an engine, if it is not. False: the session has failed. */
-bool sb__attach(sb_session *py, const sb_site *at, const char *function);
+void sb__error_print(const sb_error *e, FILE *to);
 
 /* ---- handle.c ---- */
 

@@ -1,0 +1,149 @@
+"""What the run-time tests call."""
+import sys
+import threading
+import time
+
+
+def echo(x):
+    return x
+
+
+def show(x):
+    return "%s %r" % (type(x).__name__, x)
+
+
+def keywords(*args, **kwargs):
+    return "%r %r" % (args, sorted(kwargs.items()))
+
+
+def head(x, n=5, *, ascending=True, alpha=1.5, name="none", of=None):
+    return "%r n=%r ascending=%r alpha=%r name=%r of=%r" % (x, n, ascending, alpha, name, of)
+
+
+def place(a, b=1, c=2, /):
+    return "%r %r %r" % (a, b, c)
+
+
+def boom(text="boom"):
+    raise ValueError(text)
+
+
+def boom_key():
+    return {}["missing"]
+
+
+class Special(KeyError):
+    """A subclass that tests catch by its base."""
+
+
+def boom_special():
+    raise Special("special")
+
+
+class Box:
+    """Something that stays in Python."""
+
+    alive = 0
+
+    def __init__(self, value=0):
+        self.value = value
+        Box.alive += 1
+
+    def __del__(self):
+        Box.alive -= 1
+
+    def add(self, n=1):
+        return Box(self.value + n)
+
+    def get(self):
+        return self.value
+
+    def __len__(self):
+        return 3
+
+    def __eq__(self, other):
+        return isinstance(other, Box) and other.value == self.value
+
+    def __hash__(self):
+        return hash(self.value)
+
+
+class Crate(Box):
+    """A derived class."""
+
+
+def alive():
+    import gc
+
+    gc.collect()
+    return Box.alive
+
+
+def wrong():
+    return "not a number"
+
+
+def none_or_box(yes):
+    return Box(1) if yes else None
+
+
+def pair():
+    return 1.5, 7
+
+
+def mixed():
+    return "text", Box(9), [1, 2], None
+
+
+def say(text, error=False):
+    print(text, file=sys.stderr if error else sys.stdout)
+
+
+def say_and_count(text):
+    print(text)
+    return len(text)
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def nested(depth):
+    x = []
+    for _ in range(depth):
+        x = [x]
+    return x
+
+
+def cycle():
+    x = []
+    x.append(x)
+    return x
+
+
+def text(n):
+    return "x" * n
+
+
+def ints(n):
+    return list(range(n))
+
+
+def exit_process():
+    import os
+
+    os._exit(3)
+
+
+def thread_name():
+    return threading.current_thread().name
+
+
+def big(bits):
+    return 2**bits
