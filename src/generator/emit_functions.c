@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * emit_functions.c - functions as C text: the options struct, an inline function around its table, and the macro that
+ * adds the place of the call. Nothing here decides anything; see signature.c and types.c.
+ */
+#include "bindings.h"
+
+#include <string.h>
+
+void sbg_need_library(struct sbg_header *h, const struct sbg_library *library)
+{
+    sbg_map_put(&h->includes, library->types_header, (void *)(size_t)1);
+}
+
+static void need_type(struct sbg_header *h, const struct sbg_ctype *type)
+{
+    if (type->cls)
+        sbg_need_library(h, type->cls->library);
+    if (type->en)
+        sbg_need_library(h, type->en->library);
+    if (type->accepts)
+        sbg_need_library(h, type->accepts->library);
+    for (size_t i = 0; i < type->item_count; i++)
+        need_type(h, &type->items[i]);
+}
+
+static size_t first_paragraph(const char *doc)
+{
+    const char *end = strstr(doc, "\n\n");
+    return end ? (size_t)(end - doc) : strlen(doc);
+}
+
+static void add_doc(struct sbg_text *to, const struct sbg_function *f)
+{
+    size_t len = first_paragraph(f->doc);
+    sbg_add(to, "/** ");
+    if (len) {
+        sbg_add_comment(to, f->doc, len, " *  ", 500);
+        sbg_add(to, "\n *  ");
+    }
+    if (f->note)
+        sbg_addf(to, "%s\n *  ", f->note);
+    sbg_add(to, "Python: ");
+    for (size_t i = 0; i < f->line_count; i++)
+        sbg_addf(to, "%s%s", i ? "\n *          " : "", f->lines[i]);
+    if (!f->line_count)
+        sbg_addf(to, "%s(...)", f->python);
+    sbg_add(to, " */\n");
+}
+
+static void add_options(struct sbg_header *h, const struct sbg_function *f)
+{
+    struct sbg_text *to = &h->body;
+    sbg_addf(to, "typedef struct %s {\n    sb_site site;\n    SB_GUARD_(only_by_name_)\n", f->opts);
+    for (size_t i = 0; i < f->option_count; i++) {
+        const struct sbg_arg *o = &f->options[i];
+        sbg_addf(to, "    %s%s; /* ", sbg_c_type(h->b, &o->type, SBG_AS_OPTION), o->c_name);
+        if (o->type.code == 'k') {
+            sbg_add(to, "SB_DICT(py, ...)");
+        } else {
+            if (o->type.code == 'v' && o->annotation && *o->annotation)
+                sbg_addf(to, "%s ", o->annotation);
+            sbg_add(to, "= ");
+            const char *value = o->value ? o->value : "...";
+            sbg_add_comment(to, value, strlen(value), NULL, 60);
+        }
+        sbg_add(to, " */\n");
+        need_type(h, &o->type);
+    }
+    sbg_addf(to, "} %s;\n", f->opts);
+}
+
+static void add_result(struct sbg_header *h, const struct sbg_function *f)
+{
+    sbg_addf(&h->body, "typedef struct %s {\n", f->result);
+    for (size_t i = 0; i < f->returns.item_count; i++)
+        sbg_addf(&h->body, "    %s%s;\n", sbg_c_type(h->b, &f->returns.items[i], SBG_AS_RESULT),
+                 f->returns.names[i]);
+    sbg_addf(&h->body, "} %s;\n", f->result);
+}
+
+/* The C type of the result, ready for a name behind it. */
+static const char *result_type(struct sbg_bindings *b, const struct sbg_function *f)
+{
+    if (f->returns.code != 't')
+        return sbg_c_type(b, &f->returns, SBG_AS_RESULT);
+    return sbg_printf(&b->arena, "%s ", f->result ? f->result : f->returns.cls->c_name);
+}
+
+static void add_slot(struct sbg_text *to, const struct sbg_arg *p)
+{
+    switch (p->type.code) {
+    case 'o':
+        sbg_addf(to, "{ .o = %s%s }", p->c_name, p->type.cls ? ".object" : "");
+        break;
+    case 'e':
+        sbg_addf(to, "{ .e = (int)%s }", p->c_name);
+        break;
+    case 'i':
+    case 'd':
+    case 'b':
+    case 's':
+        sbg_addf(to, "{ .%c = %s }", p->type.code, p->c_name);
+        break;
+    default: /* y v a: by address */
+        sbg_addf(to, "{ .%c = &%s }", p->type.code, p->c_name);
+    }
+}
+
+static void add_body(struct sbg_header *h, const struct sbg_function *f)
+{
+    struct sbg_text *to = &h->body;
+    sbg_add(to, "{\n    static const sb_fn fn_ = { ");
+    sbg_add_c_string(to, f->path);
+    sbg_add(to, ", ");
+    sbg_add_c_string(to, sbg_signature_text(h->b, f));
+    sbg_add(to, " };\n");
+    if (f->param_count) {
+        sbg_add(to, "    const sb_slot slots_[] = { ");
+        for (size_t i = 0; i < f->param_count; i++) {
+            sbg_add(to, i ? ", " : "");
+            add_slot(to, &f->params[i]);
+        }
+        sbg_add(to, " };\n");
+    }
+    char code = f->returns.code;
+    const char *call =
+        sbg_printf(&h->b->arena, "sb_run_%c(py, &fn_, %s, %s", code,
+                   f->opts ? "(const sb_site *)opts_" : "at_", f->param_count ? "slots_" : "NULL");
+    const char *type = result_type(h->b, f);
+    if (code == 'n')
+        sbg_addf(to, "    %s);\n", call);
+    else if (code == 't')
+        sbg_addf(to, "    %sresult_;\n    %s, &result_);\n    return result_;\n", type, call);
+    else if (code == 'o' && f->returns.cls)
+        sbg_addf(to, "    const %sresult_ = { %s) };\n    return result_;\n", type, call);
+    else if (code == 'e')
+        sbg_addf(to, "    return (%.*s)%s);\n", (int)strlen(type) - 1, type, call);
+    else
+        sbg_addf(to, "    return %s);\n", call);
+    sbg_add(to, "}\n");
+}
+
+static void add_macro(struct sbg_header *h, const struct sbg_function *f)
+{
+    struct sbg_text *to = &h->body;
+    if (f->line_count)
+        sbg_addf(to, "/* %s */\n", f->lines[0]);
+    sbg_addf(to, "#define %s(py", f->c_name);
+    for (size_t i = 0; i < f->param_count; i++)
+        if (f->variadic && i == f->param_count - 1)
+            break;
+        else
+            sbg_addf(to, ", %s", f->params[i].c_name);
+    sbg_addf(to, "%s) \\\n    (%s)(py, ", f->variadic || f->opts ? ", ..." : "", f->c_name);
+    for (size_t i = 0; i < f->param_count; i++) {
+        const struct sbg_arg *p = &f->params[i];
+        if (f->variadic && i == f->param_count - 1)
+            sbg_add(to, "SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), ");
+        else if (p->type.code == 'v')
+            sbg_addf(to, "%s(%s), ", p->type.accepts ? p->type.accepts->c_name : "SB", p->c_name);
+        else
+            sbg_addf(to, "%s, ", p->c_name);
+    }
+    if (f->opts)
+        sbg_addf(to, "SB_OPTS_(%s, \"\" #__VA_ARGS__, __VA_ARGS__))\n\n", f->opts);
+    else
+        sbg_add(to, "SB_SITE_(\"\"))\n\n");
+}
+
+void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f)
+{
+    struct sbg_text *to = &h->body;
+    for (size_t i = 0; i < f->param_count; i++)
+        need_type(h, &f->params[i].type);
+    need_type(h, &f->returns);
+    add_doc(to, f);
+    if (f->opts)
+        add_options(h, f);
+    if (f->result)
+        add_result(h, f);
+    sbg_addf(to, "static inline %s%s(sb_session *py", result_type(h->b, f), f->c_name);
+    for (size_t i = 0; i < f->param_count; i++)
+        sbg_addf(to, ", %s%s", sbg_c_type(h->b, &f->params[i].type, SBG_AS_PARAM),
+                 f->params[i].c_name);
+    if (f->opts)
+        sbg_addf(to, ", const %s *opts_)\n", f->opts);
+    else
+        sbg_add(to, ", const sb_site *at_)\n");
+    add_body(h, f);
+    add_macro(h, f);
+}
+
+/* ---- classes ---- */
+
+static void emit_all(struct sbg_header *h, const struct sbg_source *source)
+{
+    struct sbg_function **functions;
+    size_t n = sbg_make_functions(h->b, source, &functions);
+    for (size_t i = 0; i < n; i++)
+        sbg_emit_function(h, functions[i]);
+}
+
+/* Inherited functions share the enums of the class that defines them. */
+static const char *enum_base(struct sbg_bindings *b, const struct sbg_class *c,
+                             const struct sbg_member *m)
+{
+    const struct sbg_class *from = m->from ? sbg_find_class(b, m->from) : NULL;
+    if (!from || !from->c_name || from->library != c->library)
+        return m->c_name;
+    return sbg_printf(&b->arena, "%s%s", from->c_name, m->c_name + strlen(c->c_name));
+}
+
+static void emit_member(struct sbg_header *h, const struct sbg_class *c, const struct sbg_member *m)
+{
+    struct sbg_bindings *b = h->b;
+    const char *shown = c->public ? c->public : c->key;
+    bool own = !m->from || strcmp(m->from, c->key) == 0;
+    struct sbg_source s = {
+        .library = c->library,
+        .python = sbg_printf(&b->arena, "%s.%s", shown, m->name),
+        .path = sbg_printf(&b->arena, "%s.%s", c->path, m->name),
+        .c_name = m->c_name,
+        .doc = own ? m->doc : "",
+        .enum_name = enum_base(b, c, m),
+        .scope = c,
+        .sigs = &m->sigs,
+        .async = m->async,
+    };
+    switch (m->kind) {
+    case SBG_METHOD:
+        s.op = m->name[0] == '_' ? 'x' : 'm';
+        s.self = c;
+        emit_all(h, &s);
+        break;
+    case SBG_CLASSMETHOD:
+    case SBG_STATICMETHOD:
+        s.op = 'f';
+        emit_all(h, &s);
+        break;
+    case SBG_PROPERTY:
+    case SBG_ATTRIBUTE:
+        s.op = 'g';
+        s.self = c;
+        sbg_emit_function(h, sbg_make_access(b, &s, m->type));
+        if (m->settable) {
+            s.op = 's';
+            s.doc = "";
+            s.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_set", m->c_name), s.python);
+            s.enum_name = s.enum_name;
+            sbg_emit_function(h, sbg_make_access(b, &s, m->type));
+        }
+        break;
+    }
+}
+
+static void emit_enumerators(struct sbg_header *h, const struct sbg_class *c)
+{
+    struct sbg_bindings *b = h->b;
+    const struct sbg_type type = { .kind = SBG_INST, .name = c->key };
+    for (size_t i = 0; i < c->enumerator_count && !c->flags_int; i++) {
+        const struct sbg_field *e = &c->enumerators[i];
+        const struct sbg_source s = {
+            .library = c->library,
+            .python = sbg_printf(&b->arena, "%s.%s", c->public ? c->public : c->key, e->name),
+            .path = sbg_printf(&b->arena, "%s.%s", c->path, e->name),
+            .c_name = e->c_name,
+            .doc = "",
+            .enum_name = e->c_name,
+            .op = 'c',
+        };
+        sbg_emit_function(h, sbg_make_access(b, &s, &type));
+    }
+}
+
+static void emit_class(struct sbg_header *h, const struct sbg_class *c)
+{
+    struct sbg_bindings *b = h->b;
+    b->report->classes++;
+    if (c->by_fields)
+        return;
+    sbg_need_library(h, c->library);
+    if (c->has_new && !(c->flags & SBG_ABSTRACT) && !c->flags_int) {
+        const struct sbg_source s = {
+            .library = c->library,
+            .python = c->public ? c->public : c->key,
+            .path = c->path,
+            .c_name = c->c_new,
+            .doc = "",
+            .enum_name = c->c_new,
+            .op = 'f',
+            .scope = c,
+            .sigs = &c->sigs,
+            .constructs = true,
+        };
+        emit_all(h, &s);
+    }
+    for (size_t i = 0; i < c->member_count; i++)
+        if (c->members[i].c_name)
+            emit_member(h, c, &c->members[i]);
+    emit_enumerators(h, c);
+}
+
+/* ---- modules ---- */
+
+static void emit_value(struct sbg_header *h, const struct sbg_symbol *s, const char *python)
+{
+    struct sbg_bindings *b = h->b;
+    const struct sbg_class *c = s->type->kind == SBG_INST || s->type->kind == SBG_LIT
+                                    ? sbg_find_class(b, s->type->name)
+                                    : NULL;
+    if (c && c->c_name && c->flags_int && s->literal) {
+        const char *dot = strrchr(s->literal, '.');
+        for (size_t i = 0; i < c->enumerator_count && dot; i++)
+            if (strcmp(c->enumerators[i].name, dot + 1) == 0) {
+                sbg_need_library(h, c->library);
+                sbg_addf(&h->body, "#define %s %s /* %s */\n\n", s->c_name,
+                         c->enumerators[i].c_name, python);
+                return;
+            }
+    }
+    const struct sbg_source source = {
+        .library = h->library,
+        .python = python,
+        .path = sbg_printf(&b->arena, "%s:%s", s->module->name, s->name),
+        .c_name = s->c_name,
+        .doc = s->doc,
+        .enum_name = s->c_name,
+        .op = 'c',
+    };
+    sbg_emit_function(h, sbg_make_access(b, &source, s->type));
+}
+
+static void define(struct sbg_header *h, const char *name, const char *as)
+{
+    sbg_addf(&h->body, "#define %s %s\n", name, as);
+}
+
+/* Another name of a function: of each of its C functions and their structs. */
+static void emit_other_name(struct sbg_header *h, const struct sbg_symbol *s, const char *python)
+{
+    struct sbg_bindings *b = h->b;
+    const struct sbg_symbol *origin = s->origin;
+    sbg_addf(&h->body, "/* %s is %s.%s */\n", python, origin->module->name, origin->name);
+    size_t len = strlen(origin->c_name);
+    for (size_t i = 0; i < origin->function_count; i++) {
+        const struct sbg_function *f = origin->functions[i];
+        const char *name = s->c_name;
+        if (f->c_name[len]) /* one of the _by_ functions */
+            name = sbg_claim(b, sbg_printf(&b->arena, "%s%s", s->c_name, f->c_name + len), python);
+        define(h, name, f->c_name);
+        if (f->opts)
+            define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_opts", name), python), f->opts);
+        if (f->result)
+            define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_result", name), python), f->result);
+    }
+    sbg_add_char(&h->body, '\n');
+    sbg_map_put(&h->includes, origin->module->header, (void *)(size_t)1);
+}
+
+static void emit_other_class(struct sbg_header *h, const struct sbg_symbol *s, const char *python)
+{
+    const struct sbg_class *c = sbg_find_class(h->b, s->refer);
+    if (!c || !c->c_name || c->flags_int)
+        return;
+    sbg_addf(&h->body, "/* %s is %s */\n", python, c->public ? c->public : c->key);
+    sbg_need_library(h, c->library);
+    if (!c->plain || c->plain == 'v')
+        sbg_addf(&h->body, "typedef %s %s;\n", c->c_name, s->c_name);
+    if (!c->by_fields && (!c->plain || c->plain == 'v'))
+        define(h, sbg_claim(h->b, sbg_printf(&h->b->arena, "%s_from", s->c_name), python),
+               c->c_from);
+    if (!c->by_fields && c->library == h->library) {
+        define(h, sbg_claim(h->b, sbg_printf(&h->b->arena, "%s_new", s->c_name), python), c->c_new);
+        sbg_map_put(&h->includes, c->home->header, (void *)(size_t)1);
+    }
+    sbg_add_char(&h->body, '\n');
+}
+
+static void emit_symbol(struct sbg_header *h, struct sbg_symbol *s)
+{
+    const char *python = sbg_printf(&h->b->arena, "%s.%s", s->module->name, s->name);
+    switch (s->kind) {
+    case SBG_FUNCTION:
+    case SBG_CALLABLE:
+        if (s->origin == s)
+            for (size_t i = 0; i < s->function_count; i++)
+                sbg_emit_function(h, s->functions[i]);
+        else
+            emit_other_name(h, s, python);
+        break;
+    case SBG_CLASS:
+        emit_other_class(h, s, python);
+        break;
+    case SBG_VALUE:
+        emit_value(h, s, python);
+        break;
+    case SBG_MODULE:
+        break;
+    }
+}
+
+void sbg_emit_module(struct sbg_header *h, struct sbg_module *module)
+{
+    for (size_t i = 0; i < h->library->class_count; i++)
+        if (h->library->classes[i].c_name && h->library->classes[i].home == module)
+            emit_class(h, &h->library->classes[i]);
+    for (size_t i = 0; i < module->symbol_count; i++)
+        if (module->symbols[i].c_name)
+            emit_symbol(h, &module->symbols[i]);
+}

@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * types.c - Python types to C types. A type is flattened to the plain types it may be (unions, aliases and type
+ * variables replaced); each of these has a code of the signature grammar, and the codes are joined. What has no exact
+ * join is dynamic: a C type is promised only where every value of the Python type has it.
+ */
+#include "bindings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEPTH 40   /* of aliases and type variables inside each other */
+#define MAX_PARTS 128  /* of a union; more is dynamic */
+#define MAX_CLASSES 12 /* of an acceptor, before subclasses are added */
+#define MAX_MEMBERS 32 /* of a tuple as a struct */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool sbg_same_type(const struct sbg_type *a, const struct sbg_type *b)
+{
+    if (a == b)
+        return true;
+    if (a->kind != b->kind || a->item_count != b->item_count || !same_text(a->name, b->name) ||
+        a->lit.kind != b->lit.kind || !same_text(a->lit.text, b->lit.text))
+        return false;
+    for (size_t i = 0; i < a->item_count; i++)
+        if (!sbg_same_type(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+/* ---- flattening ---- */
+
+/* `type` with the alias's parameters replaced by its arguments. */
+static const struct sbg_type *substitute(struct sbg_bindings *b, const struct sbg_type *type,
+                                         const struct sbg_alias *alias, const struct sbg_type *use)
+{
+    if (type->kind == SBG_TVAR) {
+        for (size_t i = 0; i < alias->param_count && i < use->item_count; i++)
+            if (strcmp(alias->params[i], type->name) == 0)
+                return use->items[i];
+        return type;
+    }
+    struct sbg_type *copy = NULL;
+    for (size_t i = 0; i < type->item_count; i++) {
+        const struct sbg_type *item = substitute(b, type->items[i], alias, use);
+        if (item == type->items[i])
+            continue;
+        if (!copy) {
+            copy = SBG_NEW(&b->arena, struct sbg_type);
+            *copy = *type;
+            copy->items = SBG_ARRAY(&b->arena, const struct sbg_type *, type->item_count);
+            memcpy(copy->items, type->items, type->item_count * sizeof *type->items);
+        }
+        copy->items[i] = item;
+    }
+    return copy ? copy : type;
+}
+
+struct flat {
+    struct sbg_bindings *b;
+    const struct sbg_class *self;
+    const struct sbg_type **out;
+    size_t count, room;
+};
+
+/* False: it could be anything. */
+static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
+{
+    if (depth > MAX_DEPTH)
+        return false;
+    switch (type->kind) {
+    case SBG_ANY:
+        return false;
+    case SBG_UNION:
+        for (size_t i = 0; i < type->item_count; i++)
+            if (!flatten(f, type->items[i], depth + 1))
+                return false;
+        return true;
+    case SBG_ALIAS: {
+        const struct sbg_alias *alias = sbg_map_get(&f->b->aliases, type->name);
+        if (!alias)
+            return false;
+        const struct sbg_type *target = alias->target;
+        if (alias->param_count)
+            target = substitute(f->b, target, alias, type);
+        return flatten(f, target, depth + 1);
+    }
+    case SBG_TVAR: {
+        const struct sbg_typevar *t = sbg_map_get(&f->b->typevars, type->name);
+        if (!t)
+            return false;
+        for (size_t i = 0; i < t->value_count; i++)
+            if (!flatten(f, t->values[i], depth + 1))
+                return false;
+        if (t->value_count)
+            return true;
+        const struct sbg_type *instead = t->bound ? t->bound : t->fallback;
+        return instead && flatten(f, instead, depth + 1);
+    }
+    case SBG_NEVER:
+        if (depth > 0)
+            return true; /* adds nothing to a union */
+        break;
+    case SBG_INST:
+    case SBG_NONE:
+    case SBG_LIT:
+    case SBG_TUPLE:
+    case SBG_TYPEDDICT:
+    case SBG_CALL:
+    case SBG_TYPE:
+    case SBG_SELF:
+        break;
+    }
+    const struct sbg_type *part = type;
+    if (type->kind == SBG_SELF) {
+        if (!f->self)
+            return false;
+        struct sbg_type *inst = SBG_NEW(&f->b->arena, struct sbg_type);
+        inst->kind = SBG_INST;
+        inst->name = f->self->key;
+        part = inst;
+    }
+    for (size_t i = 0; i < f->count; i++)
+        if (sbg_same_type(f->out[i], part))
+            return true;
+    if (f->count == f->room)
+        return false;
+    f->out[f->count++] = part;
+    return true;
+}
+
+size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
+                   const struct sbg_class *self, const struct sbg_type **out, size_t room)
+{
+    struct flat f = { b, self, out, 0, room };
+    return flatten(&f, type, 0) ? f.count : 0;
+}
+
+/* ---- one part of a union ---- */
+
+/* What a part is. Besides the codes of the grammar: I __index__, D __float__, l a literal, N None, u a class that is
+ * not bound. */
+struct part {
+    char code;
+    const struct sbg_class *cls;
+};
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_named(const char *name, const char *const *list)
+{
+    const char *dot = strrchr(name, '.');
+    for (; *list; list++)
+        if (strcmp(dot ? dot + 1 : name, *list) == 0)
+            return true;
+    return false;
+}
+
+static bool is_abstract_module(const char *name)
+{
+    return begins(name, "typing.") || begins(name, "typing_extensions.") ||
+           begins(name, "collections.abc.") || begins(name, "_typeshed.") ||
+           begins(name, "_collections_abc.") || begins(name, "numbers.") ||
+           begins(name, "contextlib.") || begins(name, "abc.");
+}
+
+static struct part class_part(struct sbg_bindings *b, const char *name, enum sbg_role role)
+{
+    static const struct {
+        const char *name;
+        char code;
+    } plain[] = {
+        { "builtins.int", 'i' },         { "builtins.float", 'd' },
+        { "builtins.bool", 'b' },        { "builtins.str", 's' },
+        { "builtins.bytes", 'y' },       { "builtins.complex", 'v' },
+        { "builtins.object", 'v' },      { "builtins.list", 'v' },
+        { "builtins.dict", 'v' },        { "builtins.set", 'v' },
+        { "builtins.tuple", 'v' },       { "builtins.frozenset", 'v' },
+        { "typing.LiteralString", 's' }, { "typing_extensions.LiteralString", 's' },
+    };
+    static const char *const stay[] = { "Iterator",
+                                        "Generator",
+                                        "AsyncIterator",
+                                        "AsyncGenerator",
+                                        "Coroutine",
+                                        "Awaitable",
+                                        "ContextManager",
+                                        "AbstractContextManager",
+                                        "AsyncContextManager",
+                                        "AbstractAsyncContextManager",
+                                        "IO",
+                                        "TextIO",
+                                        "BinaryIO",
+                                        NULL };
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (strcmp(plain[i].name, name) == 0)
+            return (struct part) { plain[i].code, NULL };
+    if (role != SBG_AS_RESULT && strcmp(name, "typing.SupportsIndex") == 0)
+        return (struct part) { 'I', NULL };
+    if (role != SBG_AS_RESULT && strcmp(name, "typing.SupportsFloat") == 0)
+        return (struct part) { 'D', NULL };
+    const struct sbg_class *c = sbg_find_class(b, name);
+    if (role == SBG_AS_RESULT && is_named(name, stay) && is_abstract_module(name))
+        return (struct part) { 'u', NULL }; /* always an object, of a class of its own */
+    if ((c && c->flags & (SBG_PROTOCOL | SBG_TYPEDDICT_CLASS)) || is_abstract_module(name))
+        return (struct part) { 'v', NULL };
+    if (!c || !c->c_name)
+        return (struct part) { 'u', NULL };
+    if (c->flags_int)
+        return (struct part) { 'i', NULL }; /* an OR of flags is an int in C */
+    if (c->flags & SBG_ENUM && sbg_has_base(c, "builtins.int") && role != SBG_AS_RESULT)
+        return (struct part) { 'v', NULL }; /* a member or its number */
+    if (c->by_fields)
+        return (struct part) { role == SBG_AS_RESULT ? 't' : 'v', c };
+    if (c->plain)
+        return (struct part) { 'v', NULL };
+    return (struct part) { 'o', c };
+}
+
+static struct part part_of(struct sbg_bindings *b, const struct sbg_type *type, enum sbg_role role)
+{
+    switch (type->kind) {
+    case SBG_INST:
+        return class_part(b, type->name, role);
+    case SBG_NONE:
+        return (struct part) { 'N', NULL };
+    case SBG_NEVER:
+        return (struct part) { 'n', NULL };
+    case SBG_LIT:
+        if (!type->lit.kind) { /* of an enum: as its class; bytes: as bytes */
+            return class_part(b, type->name, role);
+        }
+        return (struct part) { 'l', NULL };
+    case SBG_TUPLE: {
+        const struct sbg_class *c = type->name ? sbg_find_class(b, type->name) : NULL;
+        if (role == SBG_AS_RESULT && c && c->c_name && c->by_fields)
+            return (struct part) { 't', c };
+        if (role == SBG_AS_RESULT && c && c->c_name && !c->plain)
+            return (struct part) { 'o', c };
+        if (role == SBG_AS_RESULT && type->item_count && type->item_count <= MAX_MEMBERS)
+            return (struct part) { 't', NULL };
+        return (struct part) { 'v', NULL };
+    }
+    case SBG_CALL:
+    case SBG_TYPE:
+        return (struct part) { role == SBG_AS_RESULT ? 'u' : 'v', NULL };
+    case SBG_TYPEDDICT:
+    case SBG_ANY:
+    case SBG_UNION:
+    case SBG_TVAR:
+    case SBG_SELF:
+    case SBG_ALIAS:
+        break;
+    }
+    return (struct part) { 'v', NULL };
+}
+
+/* ---- enums ---- */
+
+static void add_enumerator(struct sbg_bindings *b, struct sbg_enum *e, const char *value)
+{
+    struct sbg_text word = { 0 };
+    const char *ascii = sbg_word(&b->arena, value);
+    for (const char *p = ascii; *p; p++)
+        sbg_add_char(&word,
+                     (*p >= '0' && *p <= '9') || ((unsigned char)*p | 32U) - 'a' < 26U ? *p : '_');
+    const char *name = sbg_printf(&b->arena, "%s_%s", e->c_name, word.len ? word.ptr : "empty");
+    sbg_text_free(&word);
+    e->enumerators[e->count++] = sbg_claim(b, name, value);
+}
+
+static void add_detail(struct sbg_text *to, const struct sbg_literal *lit)
+{
+    sbg_add_char(to, lit->kind);
+    for (const unsigned char *p = (const unsigned char *)lit->text; *p; p++) {
+        bool plain = (*p >= '0' && *p <= '9') || ((*p | 32U) - 'a') < 26U || *p > 0x7f ||
+                     *p == '_' || *p == '-' || *p == '.';
+        if (plain)
+            sbg_add_char(to, (char)*p);
+        else
+            sbg_addf(to, "%%%02X", *p);
+    }
+}
+
+/* The alias that is all of `type`, None aside: it names the enum. */
+static const struct sbg_alias *whole_alias(struct sbg_bindings *b, const struct sbg_type *type)
+{
+    const struct sbg_alias *found = NULL;
+    if (type->kind == SBG_ALIAS && type->item_count == 0) {
+        found = sbg_map_get(&b->aliases, type->name);
+    } else if (type->kind == SBG_UNION) {
+        for (size_t i = 0; i < type->item_count; i++) {
+            if (type->items[i]->kind == SBG_NONE)
+                continue;
+            if (found || type->items[i]->kind != SBG_ALIAS)
+                return NULL;
+            found = whole_alias(b, type->items[i]);
+            if (!found)
+                return NULL;
+        }
+    }
+    return found;
+}
+
+static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *type,
+                                const struct sbg_type *const *parts, size_t count,
+                                const struct sbg_use *use)
+{
+    struct sbg_text detail = { 0 };
+    size_t values = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i]->kind != SBG_LIT)
+            continue;
+        if (values++)
+            sbg_add_char(&detail, ';');
+        add_detail(&detail, &parts[i]->lit);
+    }
+    const struct sbg_alias *alias = whole_alias(b, type);
+    const char *base;
+    if (alias) {
+        const char *dot = strrchr(alias->name, '.'), *last = dot ? dot + 1 : alias->name;
+        last += strspn(last, "_");
+        base = sbg_printf(&b->arena, "%s_%s", alias->library->prefix, sbg_word(&b->arena, last));
+    } else {
+        base = use->enum_name;
+    }
+    const char *owner = alias ? alias->name : base;
+    const char *key = sbg_printf(&b->arena, "%s=%s", owner, detail.ptr);
+    struct sbg_enum *e = sbg_map_get(&b->enums, key);
+    if (!e) {
+        e = SBG_NEW(&b->arena, struct sbg_enum);
+        e->detail = sbg_copy(&b->arena, detail.ptr, detail.len);
+        e->library = alias ? alias->library : use->library;
+        e->c_name = sbg_claim(b, base, owner);
+        e->enumerators = SBG_ARRAY(&b->arena, const char *, values);
+        for (size_t i = 0; i < count; i++)
+            if (parts[i]->kind == SBG_LIT)
+                add_enumerator(b, e,
+                               parts[i]->lit.kind != 'b'    ? parts[i]->lit.text
+                               : *parts[i]->lit.text == '1' ? "True"
+                                                            : "False");
+        e->comment = alias ? alias->name : use->python;
+        sbg_map_put(&b->enums, key, e);
+        b->enum_list = sbg_resize(b->enum_list, (b->enum_count + 1) * sizeof(struct sbg_enum *));
+        b->enum_list[b->enum_count++] = e;
+        b->report->enums++;
+    }
+    sbg_text_free(&detail);
+    return e;
+}
+
+/* ---- acceptors ---- */
+
+static int by_c_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct sbg_class *const *)a)->c_name,
+                  (*(const struct sbg_class *const *)b)->c_name);
+}
+
+static struct sbg_acceptor *acceptor_of(struct sbg_bindings *b, const struct sbg_class **classes,
+                                        size_t count, const struct sbg_use *use)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!sbg_sees(use->library, classes[i]->library))
+            return NULL;
+    qsort(classes, count, sizeof *classes, by_c_name);
+    struct sbg_text name = { 0 };
+    sbg_addf(&name, "%s_takes", use->library->prefix);
+    for (size_t i = 0; i < count; i++) {
+        const char *tail = classes[i]->c_name;
+        size_t len = strlen(classes[i]->library->prefix);
+        sbg_addf(&name, "%s_%s", i ? "_or" : "", tail + len + 1);
+    }
+    sbg_add_char(&name, '_');
+    struct sbg_acceptor *a = sbg_map_get(&b->acceptors, name.ptr);
+    if (!a) {
+        a = SBG_NEW(&b->arena, struct sbg_acceptor);
+        a->c_name = sbg_claim(b, sbg_copy(&b->arena, name.ptr, name.len), use->python);
+        a->library = use->library;
+        size_t room = 0;
+        for (size_t l = 0; l < b->library_count; l++)
+            room += b->libraries[l].class_count;
+        a->classes = SBG_ARRAY(&b->arena, const struct sbg_class *, room);
+        for (size_t l = 0; l < b->library_count && sbg_sees(a->library, &b->libraries[l]); l++)
+            for (size_t i = 0; i < b->libraries[l].class_count; i++) {
+                const struct sbg_class *c = &b->libraries[l].classes[i];
+                bool fits = false;
+                for (size_t k = 0; k < count && c->c_name && !c->by_fields && !c->plain; k++)
+                    fits = fits || sbg_is_subclass(c, classes[k]);
+                if (fits)
+                    a->classes[a->count++] = c;
+            }
+        qsort(a->classes, a->count, sizeof *a->classes, by_c_name);
+        sbg_map_put(&b->acceptors, a->c_name, a);
+        b->acceptor_list =
+            sbg_resize(b->acceptor_list, (b->acceptor_count + 1) * sizeof(struct sbg_acceptor *));
+        b->acceptor_list[b->acceptor_count++] = a;
+    }
+    sbg_text_free(&name);
+    return a;
+}
+
+/* ---- joining ---- */
+
+struct join {
+    size_t i, d, b, s, y, v, I, D, l, t, n, N, u; /* how many parts have the code */
+    size_t literal_s, literal_i, literal_b;
+    const struct sbg_class *classes[MAX_PARTS];
+    size_t class_count;
+    const struct sbg_type *tuple;
+    const struct sbg_class *tuple_class;
+};
+
+static void add_class(struct join *j, const struct sbg_class *c)
+{
+    for (size_t i = 0; i < j->class_count; i++) {
+        if (sbg_is_subclass(c, j->classes[i]))
+            return;
+        if (sbg_is_subclass(j->classes[i], c))
+            j->classes[i--] = j->classes[--j->class_count];
+    }
+    j->classes[j->class_count++] = c;
+}
+
+static void add_part(struct sbg_bindings *b, struct join *j, const struct sbg_type *type,
+                     enum sbg_role role)
+{
+    struct part p = part_of(b, type, role);
+    switch (p.code) {
+    case 'o':
+        add_class(j, p.cls);
+        break;
+    case 't':
+        j->t++;
+        j->tuple = type;
+        j->tuple_class = p.cls;
+        break;
+    case 'l':
+        j->l++;
+        j->literal_s += type->lit.kind == 's';
+        j->literal_i += type->lit.kind == 'i';
+        j->literal_b += type->lit.kind == 'b';
+        break;
+#define COUNT(c, field) \
+    case c:             \
+        j->field++;     \
+        break;
+        COUNT('i', i)
+        COUNT('d', d)
+        COUNT('b', b)
+        COUNT('s', s)
+        COUNT('y', y)
+        COUNT('I', I)
+        COUNT('D', D)
+        COUNT('n', n)
+        COUNT('N', N)
+        COUNT('u', u)
+    default:
+        j->v++;
+    }
+}
+
+/* The one code that covers all parts but None, or 0. */
+static char joined_code(const struct join *j, enum sbg_role role)
+{
+    bool o = j->class_count > 0;
+    int kinds = (j->i || j->I || j->d || j->D) + (j->b > 0) + (j->s > 0) + (j->y > 0) + o +
+                (j->t > 0) + (j->n > 0) + (j->u > 0);
+    if (j->v || kinds > 1)
+        return 0;
+    if (j->l && kinds) { /* a literal beside its own class adds nothing */
+        if (j->s && j->literal_s == j->l)
+            return 's';
+        if (j->b && j->literal_b == j->l)
+            return 'b';
+        if (j->i && !j->d && !j->D && j->literal_i == j->l)
+            return 'i';
+        return 0;
+    }
+    if (j->l)
+        return j->literal_b == j->l ? 'b'
+               : role == SBG_AS_RESULT && (j->l == 1 || j->literal_s != j->l)
+                   ? (j->literal_s == j->l   ? 's'
+                      : j->literal_i == j->l ? 'i'
+                                             : 0)
+                   : 'e';
+    if (j->i && (j->d || j->D))
+        return 0; /* 3 and 3.0 are two things where both are named */
+    if (j->d || j->D)
+        return 'd';
+    if (j->i || j->I)
+        return 'i';
+    if (j->t)
+        return j->t == 1 ? 't' : 0;
+    return j->b ? 'b' : j->s ? 's' : j->y ? 'y' : o ? 'o' : j->u ? 'u' : j->n ? 'n' : 0;
+}
+
+static struct sbg_ctype dynamic(struct sbg_bindings *b, const struct sbg_use *use, const char *why)
+{
+    sbg_line(&b->report->dynamic, "%s: %s", use->python, why);
+    return (struct sbg_ctype) { .code = 'v' };
+}
+
+static struct sbg_ctype struct_of(struct sbg_bindings *b, const struct join *j,
+                                  const struct sbg_use *use)
+{
+    const struct sbg_class *c = j->tuple_class;
+    size_t n = c ? c->field_count : j->tuple->item_count;
+    struct sbg_ctype result = { .code = 't', .cls = c, .item_count = n };
+    result.items = SBG_ARRAY(&b->arena, struct sbg_ctype, n);
+    const char **names = SBG_ARRAY(&b->arena, const char *, n);
+    for (size_t i = 0; i < n; i++) {
+        struct sbg_use member = *use;
+        bool given = j->tuple->kind == SBG_TUPLE && j->tuple->item_count == n;
+        if (c) { /* one struct, whatever the arguments of its class */
+            member.library = c->library;
+            member.self = c;
+            given = false;
+        }
+        names[i] = c ? c->fields[i].c_name : sbg_printf(&b->arena, "item%zu", i);
+        member.python = sbg_printf(&b->arena, "%s.%s", c ? c->key : use->python, names[i]);
+        member.enum_name = sbg_printf(&b->arena, "%s_%s", c ? c->c_name : use->enum_name, names[i]);
+        const struct sbg_type *type = given || !c ? j->tuple->items[i] : c->fields[i].type;
+        struct sbg_ctype one = sbg_map_type(b, type, &member);
+        bool hidden = c && one.cls && !sbg_sees(c->library, one.cls->library);
+        if (one.code == 't' || one.code == 'n')
+            one = dynamic(b, &member, "inside a tuple");
+        if (hidden)
+            one.cls = NULL;
+        result.items[i] = one;
+    }
+    result.names = names;
+    return result;
+}
+
+static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *type,
+                              const struct sbg_type *const *parts, size_t count,
+                              const struct join *j, const struct sbg_use *use)
+{
+    struct sbg_ctype result = { .code = joined_code(j, use->role) };
+    bool default_none = use->role == SBG_AS_OPTION && use->value && strcmp(use->value, "None") == 0;
+    switch (result.code) {
+    case 0:
+        return dynamic(b, use, count > 1 ? "a union" : "a type without a C form");
+    case 'u':
+        if (use->role != SBG_AS_RESULT)
+            return dynamic(b, use, "a class that is not bound");
+        result.code = 'o';
+        result.none = j->N > 0;
+        return result;
+    case 'o':
+        if (j->class_count > 1) {
+            result = dynamic(b, use, "a union of classes");
+            if (use->role == SBG_AS_PARAM && j->class_count <= MAX_CLASSES) {
+                const struct sbg_class *classes[MAX_PARTS];
+                memcpy(classes, j->classes, sizeof classes);
+                result.accepts = acceptor_of(b, classes, j->class_count, use);
+            }
+            return result;
+        }
+        result.cls = j->classes[0];
+        result.none = j->N > 0;
+        return result;
+    case 's':
+        if (use->role != SBG_AS_RESULT)
+            result.none = j->N > 0; /* NULL is None */
+        else if (j->N)
+            return dynamic(b, use, "text or None");
+        return result;
+    default:
+        /* An option that is None unless given needs no way to say None; all else does. */
+        if (j->N && !default_none)
+            return dynamic(b, use, "None or something else");
+        if (result.code == 'e') {
+            result.en = enum_of(b, type, parts, count, use);
+            result.en->used = true;
+        } else if (result.code == 't') {
+            result = struct_of(b, j, use);
+        }
+        return result;
+    }
+}
+
+struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *type,
+                              const struct sbg_use *use)
+{
+    const struct sbg_type *parts[MAX_PARTS];
+    size_t count = sbg_flatten(b, type, use->self, parts, MAX_PARTS);
+    if (!count)
+        return dynamic(b, use, type->kind == SBG_ANY && type->name ? type->name : "anything");
+    struct join j = { 0 };
+    for (size_t i = 0; i < count; i++)
+        add_part(b, &j, parts[i], use->role);
+    if (j.N == count) { /* nothing but None */
+        if (use->role == SBG_AS_RESULT)
+            return (struct sbg_ctype) { .code = 'n' };
+        return dynamic(b, use, "None");
+    }
+    if (j.n && count > 1)
+        j.n = 0;
+    return typed(b, type, parts, count, &j, use);
+}
+
+const char *sbg_c_type(struct sbg_bindings *b, const struct sbg_ctype *type, enum sbg_role role)
+{
+    (void)b;
+    switch (type->code) {
+    case 'i':
+        return "int64_t ";
+    case 'd':
+        return "double ";
+    case 'b':
+        return "bool ";
+    case 's':
+        return role == SBG_AS_RESULT ? "sb_str " : "const char *";
+    case 'y':
+        return "sb_bytes ";
+    case 'e':
+        return sbg_printf(&b->arena, "%s ", type->en->c_name);
+    case 'o':
+        return type->cls ? sbg_printf(&b->arena, "%s ", type->cls->c_name) : "sb_object ";
+    case 'a':
+        return "sb_args ";
+    case 'n':
+        return "void ";
+    default:
+        return "sb_value ";
+    }
+}
