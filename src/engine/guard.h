@@ -21,11 +21,11 @@ struct sb_guard {
 extern struct sb_guard sb__guard;
 
 /* Makes this process a worker of the program that holds the other ends of the three descriptors,
- * which become close-on-exec: maps and checks the lanes (magic, sizes; version and version_min are
- * the caller's to compare with SB_PROTOCOL: see sb__guard_ready), arms the lifeline, the crash hook,
- * the deadline and dump signals, and holds the words of the robust list. `timeout`: the class that a
- * deadline raises (a BaseException); kept. Once, on the main thread, with the GIL, before the
- * first request. The control page, or NULL with a Python exception set. */
+ * which become close-on-exec (`lanes` is closed): maps the lanes, checks layout and versions, arms
+ * the lifeline, the crash hook, the deadline and dump signals, and holds the words of the robust
+ * list. `timeout`: the class that a deadline raises (a BaseException); kept. Once, on the main
+ * thread, with the GIL, before the first request. The process must lead its process group. The
+ * control page, or NULL with a Python exception set. */
 struct sb_control *sb__guard_attach(int lanes, int dump, int lifeline, struct _object *timeout);
 
 /* Says hello: the program may send requests. Also fills in worker_version and worker_version_min,

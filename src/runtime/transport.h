@@ -15,7 +15,7 @@ struct sb_place {
     const char *python;             /* interpreter: a path, or a name to be found on PATH */
     const char *engine;             /* path of engine.abi3.so */
     const char *const *python_path; /* NULL-terminated, or NULL */
-    const char *libpython;          /* path of the shared library, or NULL: in-process asks python */
+    const char *libpython; /* path of the shared library, or NULL: in-process asks python */
 };
 
 struct sb_link {
@@ -46,6 +46,9 @@ struct sb_transport {
     int (*receive)(struct sb_link *link, const uint8_t **frame, size_t *size);
     /* Whether the other end is gone: a cheap look, for an idle session. */
     bool (*dead)(struct sb_link *link);
+    /* What the engine said makes no sense to the session (SB_E_PROTOCOL): ends the worker, so that it
+     * does no harm to others. NULL where there is none. */
+    void (*reject)(struct sb_link *link);
     void (*close)(struct sb_link *link);
 };
 

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Deadlines of calls in workers: the ladder from interrupting the call to killing its worker. Runs
+ * on the monitor's thread with the lock held. Atomics: the control page's `running` (against
+ * engine/guard.h), `cancel`, `raised`, `dumped`, and `withdrawn` of a lane.
+ *
+ *   deadline              the signal whose handler raises in Python, sent again until it has raised
+ *   + half the grace      once more, for code that swallowed the first
+ *   + grace - 120 ms      the signal that dumps the stacks
+ *   + grace               `running` -> KILL, so that no answer can come, then SIGKILL to the group
+ *   + grace + 100 ms      the caller returns, whatever the kernel does with the process
+ *
+ * If another session's request runs at the deadline, ours is withdrawn and the other one goes on. */
+#include "runtime/os_linux.h"
+#include "runtime/worker.h"
+#include <signal.h>
+
+enum { RESENDS = 5 };                       /* 1, 2, 4, 8, 16 ms apart */
+#define DUMP_TIME (120 * SB_MILLISECOND)    /* before the end of the grace */
+#define RELEASE_TIME (100 * SB_MILLISECOND) /* after the kill */
+int64_t sb__deadline_grace = SB_SECOND;
+
+/* What the worker writes is copied once, and then looked at. */
+static uint64_t running_of(struct sb_worker *w)
+{
+    return atomic_load(&w->control->running);
+}
+
+static bool is_ours(const struct sb_worker_link *l, uint64_t key)
+{
+    return key != SB_RUNNING_KILL && key >> SB_ID_TAG_SHIFT == l->base.session &&
+           (key & SB_RUNNING_SEQ) && (key & SB_RUNNING_SEQ) <= l->ladder.seq;
+}
+
+static void decide(struct sb_worker_link *l, enum sb_verdict verdict)
+{
+    atomic_store(&l->verdict, l->ladder.seq << 2 | verdict);
+    sb__lane_wake(l);
+}
+
+/* Kills the worker if `running` still is `key`; false: the call has ended in the last moment. */
+static bool kill_at(struct sb_worker_link *l, uint64_t key, int64_t now)
+{
+    struct sb_worker *w = l->worker;
+    if (!atomic_compare_exchange_strong(&w->control->running, &key, SB_RUNNING_KILL))
+        return false;
+    int status;
+    if (!l->ladder.state)
+        l->ladder.state = sb__os_process_state(w->pid, &status);
+    atomic_store(&w->killed, l->base.session);
+    l->ladder.killed_at = now;
+    sb__worker_kill(w);
+    return true;
+}
+
+/* Our session's request is running, beyond its time. */
+static int64_t interrupt(struct sb_worker_link *l, uint64_t key, int64_t now)
+{
+    struct sb_worker *w = l->worker;
+    struct sb_ladder *d = &l->ladder;
+    struct sb_control *c = w->control;
+    int64_t due = l->watch.seen_due, half = due + sb__deadline_grace / 2,
+            end = due + sb__deadline_grace;
+    int64_t dump_at =
+        end - (DUMP_TIME < sb__deadline_grace / 4 ? DUMP_TIME : sb__deadline_grace / 4);
+    uint32_t raised = atomic_load(&c->raised);
+
+    if (now >= end) /* if it has ended in the last moment, the answer is on its way */
+        return now + (kill_at(l, key, now) ? RELEASE_TIME : SB_MILLISECOND);
+
+    if (d->key != key) { /* a session's requests in flight may end one after the other */
+        d->key = key;
+        d->step = 0;
+        d->raised = raised;
+        d->second = d->second && now >= half;
+    }
+    if (raised != d->raised) {
+        d->raises += raised - d->raised;
+        d->raised = raised;
+        d->step = RESENDS + 1; /* it has arrived */
+    }
+    if (now >= dump_at) {
+        int status;
+        if (!d->dumping) {
+            d->dumping = true;
+            d->state = sb__os_process_state(w->pid, &status);
+            d->dumped = atomic_load(&c->dumped);
+            sb__os_empty(w->dump);
+            if (d->state != 'T') /* a stopped process runs no handler */
+                sb__os_signal(w->source.fd, SIGRTMIN + 4);
+        }
+        return end;
+    }
+    if (now >= half && !d->second) {
+        d->second = true;
+        d->step = 0;
+    }
+    if (d->step <= RESENDS) {
+        atomic_store(&c->cancel, key);
+        sb__os_signal(w->source.fd, SIGRTMIN + 3);
+        int64_t again = now + (SB_MILLISECOND << d->step++);
+        if (d->step <= RESENDS)
+            return again;
+    }
+    return now < half ? half : dump_at;
+}
+
+int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
+{
+    struct sb_worker_link *l =
+        (struct sb_worker_link *)(void *)((char *)watch - offsetof(struct sb_worker_link, watch));
+    struct sb_worker *w = l->worker;
+    struct sb_ladder *d = &l->ladder;
+    if (atomic_load(&w->state) == SB_WORKER_DEAD)
+        return INT64_MAX;
+    if (d->seq != watch->seen_seq)
+        *d = (struct sb_ladder) { .seq = watch->seen_seq };
+    if (d->killed_at) {
+        decide(l, SB_VERDICT_KILLED);
+        return INT64_MAX;
+    }
+
+    uint64_t key = running_of(w);
+    if (!is_ours(l, key) && key && key != SB_RUNNING_KILL && !d->began) {
+        /* Behind another session's request. The order of the two words: guard.h. */
+        atomic_store(&l->shared->withdrawn, d->seq);
+        key = running_of(w);
+        if (!is_ours(l, key)) {
+            decide(l, SB_VERDICT_QUEUED);
+            return INT64_MAX;
+        }
+    }
+    if (is_ours(l, key)) {
+        d->began = true;
+        return interrupt(l, key, now);
+    }
+    /* Nothing runs: either it is about to begin, or its answer is on the way, or the worker is stuck
+     * (stopped, for instance) or lies. Or it is being killed already. */
+    int64_t end = watch->seen_due + sb__deadline_grace;
+    if (now < end)
+        return now + 5 * SB_MILLISECOND < end ? now + 5 * SB_MILLISECOND : end;
+    if (key == 0 && kill_at(l, 0, now))
+        return now + RELEASE_TIME;
+    if (key != 0) { /* another one's, again and again: no answer has come for the whole grace */
+        decide(l, SB_VERDICT_QUEUED);
+        return INT64_MAX;
+    }
+    return now + SB_MILLISECOND;
+}
+
+void sb__deadline_explain(const struct sb_worker_link *l, struct sb_buf *text)
+{
+    const struct sb_ladder *d = &l->ladder;
+    if (!d->began) {
+        sb__buf_print(text, "the worker did not begin the call%s; it was killed",
+                      d->state == 'T' ? " (it was stopped)" : "");
+        return;
+    }
+    sb__buf_print(text, "the call went on after its time ran out");
+    if (d->raises)
+        sb__buf_print(text, ": its code swallowed the interrupt%s",
+                      d->raises > 1 ? " again and again" : "");
+    else
+        switch (d->state) {
+        case 'R':
+            sb__buf_print(text, ": it was running native code");
+            break;
+        case 'S':
+            sb__buf_print(text, ": it was waiting in native code");
+            break;
+        case 'D':
+            sb__buf_print(text, ": it was waiting in the kernel, uninterruptibly");
+            break;
+        case 'T':
+            sb__buf_print(text, ": its process was stopped");
+            break;
+        default:
+            break;
+        }
+    sb__buf_print(text, "; the worker was killed");
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Worker processes: their start and their end. See pool.h. What this file calls "on the monitor"
+ * runs there with the lock held. */
+#include "runtime/pool.h"
+#include "core/frame.h"
+#include "runtime/os_linux.h"
+#include "runtime/worker.h"
+#include "snakebridge.h"
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DUMP_MAX = 64 * 1024 }; /* bytes of stacks that are handed on */
+
+struct sb_pool {
+    struct sb_pool *next;
+    struct sb_place place;
+    struct sb_worker *workers;
+};
+static struct sb_pool *pools;
+static struct sb_worker *discarded;
+static unsigned alive;
+int64_t sb__worker_start_limit = 60 * SB_SECOND;
+
+/* ---- texts ---- */
+
+void sb__buf_print(struct sb_buf *b, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    char small[256];
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof small, format, ap);
+    if (n >= 0 && sb__buf_room(b, (size_t)n + 1)) {
+        vsnprintf((char *)b->ptr + b->len, (size_t)n + 1, format, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+    va_end(ap);
+}
+
+/* The dump as text: NULs and other control characters become "?". */
+static void dump_text(struct sb_worker *w, struct sb_buf *text)
+{
+    size_t at = text->len;
+    if (w->dump < 0 || !sb__buf_room(text, DUMP_MAX + 1))
+        return;
+    ssize_t n = sb__os_read_start(w->dump, text->ptr + at, DUMP_MAX);
+    if (n < 0)
+        n = 0;
+    for (uint8_t *p = text->ptr + at, *end = p + n; p < end; p++)
+        if ((*p < 32 && *p != '\n' && *p != '\t') || *p > 126)
+            *p = '?'; /* it must be valid UTF-8; a dump is ASCII */
+    text->len = at + (size_t)n;
+    while (text->len > at && text->ptr[text->len - 1] == '\n')
+        text->len--;
+    text->ptr[text->len] = '\0';
+}
+
+void sb__worker_stack(struct sb_worker *w, struct sb_buf *text)
+{
+    dump_text(w, text);
+}
+
+static const char *signal_name(int number, char *unknown, size_t cap)
+{
+    const char *name = sigabbrev_np(number);
+    if (name)
+        snprintf(unknown, cap, "SIG%s", name);
+    else
+        snprintf(unknown, cap, "signal %d", number);
+    return unknown;
+}
+
+void sb__worker_obituary(struct sb_worker *w, int status, struct sb_buf *text)
+{
+    char name[32];
+    uint32_t crashed = w->control ? atomic_load(&w->control->crashed) : 0;
+    sb__buf_print(text, "the worker (%s, process %d) ", w->pool->place.python, (int)w->pid);
+    if (w->rejected)
+        sb__buf_print(text, "was ended because it broke the protocol");
+    else if (status == SB_UNKNOWN && crashed > 0 && crashed < 65)
+        sb__buf_print(text, "crashed with %s", signal_name((int)crashed, name, sizeof name));
+    else if (status == SB_UNKNOWN)
+        sb__buf_print(text, "ended");
+    else if (WIFEXITED(status))
+        sb__buf_print(text, "exited with status %d", WEXITSTATUS(status));
+    else if (crashed)
+        sb__buf_print(text, "crashed with %s", signal_name(WTERMSIG(status), name, sizeof name));
+    else
+        sb__buf_print(text, "was killed by %s", signal_name(WTERMSIG(status), name, sizeof name));
+    if (status != SB_UNKNOWN && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+        !atomic_load(&w->killed) && !w->rejected && sb__os_oom_kills() > w->oom_kills)
+        sb__buf_print(text, ", probably by the kernel: memory ran out");
+}
+
+/* ---- the end of a worker ---- */
+
+static void unlist(struct sb_worker *w)
+{
+    struct sb_worker **p = w->discarded ? &discarded : &w->pool->workers;
+    for (; *p; p = &(*p)->next)
+        if (*p == w) {
+            *p = w->next;
+            break;
+        }
+}
+
+/* New sessions do not get it any more. */
+void sb__worker_discard(struct sb_worker *w)
+{
+    if (w->discarded)
+        return;
+    unlist(w);
+    w->discarded = true;
+    w->next = discarded;
+    discarded = w;
+}
+
+static void free_worker(struct sb_worker *w)
+{
+    unlist(w);
+    if (w->control)
+        sb__os_unmap(w->control, SB_LANES_SIZE);
+    sb__os_close(&w->dump);
+    sb__buf_reset(&w->why);
+    sb__free(w);
+}
+
+void sb__worker_unref(struct sb_worker *w)
+{
+    if (--w->refs == 0 && atomic_load(&w->state) == SB_WORKER_DEAD)
+        free_worker(w);
+}
+
+/* It is dead, or was never alive: everybody who waits hears of it. Frees it, if nobody does. */
+static void bury(struct sb_worker *w)
+{
+    sb__worker_discard(w);
+    sb__monitor_remove_watch(&w->start);
+    w->refs++;
+    atomic_store(&w->state, SB_WORKER_DEAD); /* before the words: see sleep_for in worker.c */
+    if (w->control) {
+        atomic_store(&w->control->hello, SB_HELLO_FAILED);
+        sb__os_futex_wake(&w->control->hello);
+        sb__links_died(w);
+    }
+    sb__os_futex_wake(&w->state);
+    sb__worker_unref(w);
+}
+
+void sb__worker_kill(struct sb_worker *w)
+{
+    sb__worker_discard(w);
+    if (w->pid > 0 && w->source.fd >= 0) {
+        sb__os_signal(w->source.fd, SIGKILL);
+        sb__os_kill_group(w->pid);
+    }
+}
+
+/* On the monitor: its pidfd can be read, it is gone. */
+static void gone(struct sb_source *source)
+{
+    struct sb_worker *w = (struct sb_worker *)source;
+    sb__os_kill_group(w->pid); /* its children; its number is not free until it is reaped */
+    w->status = sb__os_reap(w->source.fd);
+    sb__monitor_remove_source(&w->source);
+    sb__os_close(&w->source.fd);
+    sb__os_close(&w->lifeline);
+    alive--;
+    bool ready = atomic_load(&w->state) == SB_WORKER_READY;
+    w->why.len = 0;
+    if (!ready) {
+        w->code = SB_E_CONFIG;
+        dump_text(w, &w->why); /* what it said about itself comes first */
+        if (w->why.len)
+            sb__buf_print(&w->why, "\n");
+        if (w->never_ready)
+            sb__buf_print(&w->why, "%s did not begin to serve within %g s; its process was ended",
+                          w->pool->place.python, (double)sb__worker_start_limit / 1e9);
+        else {
+            sb__worker_obituary(w, w->status, &w->why);
+            sb__buf_print(&w->why, " before it began to serve");
+        }
+    } else {
+        sb__worker_obituary(w, w->status, &w->why);
+    }
+    bury(w);
+}
+
+/* ---- the start of a worker ---- */
+
+/* On the monitor: the hello is late. */
+static int64_t late(struct sb_watch *watch, int64_t now)
+{
+    (void)now;
+    struct sb_worker *w =
+        (struct sb_worker *)(void *)((char *)watch - offsetof(struct sb_worker, start));
+    if (atomic_load(&w->state) == SB_WORKER_STARTING &&
+        atomic_load(&w->control->hello) != SB_HELLO_READY) {
+        w->never_ready = true;
+        sb__worker_kill(w);
+    }
+    return INT64_MAX;
+}
+
+static void init_control(struct sb_control *c)
+{
+    c->magic = SB_LANE_MAGIC;
+    c->version = SB_PROTOCOL;
+    c->version_min = SB_PROTOCOL_MIN;
+    c->lanes = SB_LANES;
+    c->ring_size = SB_RING_SIZE;
+}
+
+/* 0, or -errno with *what, the thing that failed. */
+static int start(struct sb_worker *w, const char **what)
+{
+    const struct sb_place *place = &w->pool->place;
+    int lanes = -1, life[2] = { -1, -1 }, e;
+    size_t n = 0;
+    char **argv = NULL, python[PATH_MAX], script[PATH_MAX];
+
+    *what = place->python;
+    if ((e = sb__os_find(place->python, python, sizeof python)))
+        goto done;
+    const char *slash = strrchr(place->engine, '/');
+    snprintf(script, sizeof script, "%.*sworker.py", slash ? (int)(slash - place->engine) + 1 : 0,
+             place->engine);
+    *what = script;
+    if (!sb__os_readable(script)) {
+        e = -ENOENT;
+        sb__buf_print(&w->why, "there is no %s, which starts a worker, beside the engine", script);
+        goto done;
+    }
+
+    *what = "the shared memory";
+    if ((e = lanes = sb__os_memfd("snakebridge-lanes", SB_LANES_SIZE)) < 0 ||
+        (e = w->dump = sb__os_memfd("snakebridge-dump", 0)) < 0)
+        goto done;
+    void *map;
+    if ((e = sb__os_map(lanes, SB_LANES_SIZE, &map)))
+        goto done;
+    w->control = map;
+    init_control(w->control);
+    *what = "a socket pair";
+    if ((e = sb__os_socketpair(life)))
+        goto done;
+
+    *what = "memory";
+    while (place->python_path && place->python_path[n])
+        n++;
+    e = -ENOMEM;
+    argv = sb__calloc((n + 7) * sizeof *argv);
+    if (!argv)
+        goto done;
+    const char *fixed[] = { python, script, "3", "4", "5", place->engine };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        argv[count++] = (char *)(uintptr_t)fixed[i]; /* execve writes to none */
+    for (size_t i = 0; i < n; i++)
+        argv[count++] = (char *)(uintptr_t)place->python_path[i];
+
+    *what = python;
+    w->oom_kills = sb__os_oom_kills();
+    const int fds[] = { lanes, w->dump, life[1] };
+    pid_t pid;
+    if ((e = sb__os_spawn(argv, fds, 3, &pid)))
+        goto done;
+    w->pid = pid;
+    w->lifeline = life[0];
+    life[0] = -1;
+    *what = "a descriptor for the worker process";
+    if ((e = w->source.fd = sb__os_pidfd(pid)) < 0 || (e = sb__monitor_add_source(&w->source))) {
+        sb__os_kill_group(pid); /* our child, unless SIGCHLD is ignored: then it may be gone */
+        if (w->source.fd >= 0)
+            sb__os_reap(w->source.fd);
+        else
+            waitpid(pid, NULL, 0);
+        sb__os_close(&w->source.fd);
+        goto done;
+    }
+    alive++;
+    e = 0;
+
+done:
+    sb__free(argv);
+    sb__os_close(&lanes);
+    sb__os_close(&life[0]);
+    sb__os_close(&life[1]);
+    if (e)
+        sb__os_close(&w->lifeline);
+    return e < 0 ? e : 0;
+}
+
+static void explain_start(struct sb_worker *w, int e, const char *what)
+{
+    const char *python = w->pool->place.python;
+    bool path = strchr(python, '/');
+    w->code = SB_E_CONFIG;
+    if (w->why.len)
+        return;
+    if (e == -ENOENT && path)
+        sb__buf_print(&w->why, "there is no Python interpreter %s", python);
+    else if (e == -ENOENT)
+        sb__buf_print(&w->why, "there is no Python interpreter %s on $PATH", python);
+    else if (e == -EACCES)
+        sb__buf_print(&w->why, "the Python interpreter %s is not an executable file", python);
+    else if (e == -ENOEXEC)
+        sb__buf_print(&w->why, "the Python interpreter %s is not a program of this machine",
+                      python);
+    else {
+        w->code = e == -ENOMEM ? SB_E_MEMORY : SB_E_SYSTEM;
+        sb__buf_print(&w->why, "no worker could be started: %s: %s", what, strerror(-e));
+    }
+}
+
+/* On the monitor. */
+static void spawn(struct sb_job *job)
+{
+    struct sb_worker *w =
+        (struct sb_worker *)(void *)((char *)job - offsetof(struct sb_worker, spawn));
+    const char *what = "it was ended before it began";
+    int e = w->discarded ? -ECANCELED : start(w, &what);
+    if (e) {
+        explain_start(w, e, what);
+        bury(w);
+        return;
+    }
+    sb__watch_arm(&w->start, sb__now() + sb__worker_start_limit, 0);
+    sb__os_futex_wake(&w->state); /* who waits looks for the hello from now on */
+}
+
+/* ---- pools ---- */
+
+static bool same_path(const char *const *a, const char *const *b)
+{
+    for (; a && *a && b && *b; a++, b++)
+        if (strcmp(*a, *b))
+            return false;
+    return !(a && *a) && !(b && *b);
+}
+
+static struct sb_pool *pool_of(const struct sb_place *place)
+{
+    struct sb_pool *p = pools;
+    while (p &&
+           !(!strcmp(p->place.python, place->python) && !strcmp(p->place.engine, place->engine) &&
+             same_path(p->place.python_path, place->python_path)))
+        p = p->next;
+    if (!p && (p = sb__calloc(sizeof *p))) {
+        p->place = *place;
+        p->next = pools;
+        pools = p;
+    }
+    return p;
+}
+
+/* Its worker, or one that is about to be spawned. */
+static struct sb_worker *worker_of(struct sb_pool *pool)
+{
+    if (pool->workers) {
+        uint32_t hello = pool->workers->control ? atomic_load(&pool->workers->control->hello)
+                                                : SB_HELLO_STARTING;
+        if (hello != SB_HELLO_FAILED)
+            return pool->workers;
+        sb__worker_discard(pool->workers);
+    }
+    struct sb_worker *w = sb__calloc(sizeof *w);
+    if (!w)
+        return NULL;
+    w->pool = pool;
+    w->dump = w->lifeline = w->source.fd = -1;
+    w->status = SB_UNKNOWN;
+    w->source.ready = gone;
+    w->spawn.run = spawn;
+    w->start.look = late;
+    w->next = pool->workers;
+    pool->workers = w;
+    sb__monitor_add_watch(&w->start);
+    sb__monitor_run(&w->spawn);
+    return w;
+}
+
+/* The worker has said hello; checks what it says of itself. With the lock. */
+static int meet(struct sb_worker *w, struct sb_buf *why)
+{
+    if (atomic_load(&w->state) == SB_WORKER_STARTING) {
+        uint32_t version = w->control->worker_version, min = w->control->worker_version_min;
+        if (version < SB_PROTOCOL_MIN || min > SB_PROTOCOL) {
+            sb__buf_print(why,
+                          "the engine %s speaks protocol version %u (oldest %u), this library %d "
+                          "(oldest %d)",
+                          w->pool->place.engine, version, min, SB_PROTOCOL, SB_PROTOCOL_MIN);
+            sb__worker_kill(w);
+            return -SB_E_CONFIG;
+        }
+        w->tid = (uint32_t)w->control->worker_tid & FUTEX_TID_MASK;
+        atomic_store(&w->state, SB_WORKER_READY);
+        sb__watch_disarm(&w->start);
+    }
+    return 0;
+}
+
+int sb__worker_acquire(const struct sb_place *place, struct sb_worker **worker, struct sb_buf *why)
+{
+    int e = sb__monitor_start();
+    if (e) {
+        sb__buf_print(why, "the thread that watches workers could not be started: %s",
+                      strerror(-e));
+        return -SB_E_SYSTEM;
+    }
+    if (!sb__os_readable(place->engine)) {
+        sb__buf_print(why, "there is no engine %s", place->engine);
+        return -SB_E_CONFIG;
+    }
+    pthread_mutex_lock(&sb__monitor_lock);
+    struct sb_pool *pool = pool_of(place);
+    struct sb_worker *w = pool ? worker_of(pool) : NULL;
+    if (w)
+        w->refs++;
+    pthread_mutex_unlock(&sb__monitor_lock);
+    if (!w)
+        return -SB_E_MEMORY;
+
+    /* Two words, one sleep: `state` until the worker is spawned or cannot be, then its hello, which
+     * bury() sets, too. The time limit of a sleep is for a worker that writes nonsense there. */
+    uint32_t state, hello = SB_HELLO_STARTING;
+    while ((state = atomic_load(&w->state)) != SB_WORKER_DEAD) {
+        pthread_mutex_lock(&sb__monitor_lock);
+        struct sb_control *control = w->control;
+        pthread_mutex_unlock(&sb__monitor_lock);
+        hello = control ? atomic_load_explicit(&control->hello, memory_order_acquire)
+                        : SB_HELLO_STARTING;
+        if (hello == SB_HELLO_READY)
+            break;
+        int64_t until = sb__now() + (control ? 100 : 1) * SB_MILLISECOND;
+        if (control && hello == SB_HELLO_STARTING)
+            sb__os_futex_wait(&control->hello, SB_HELLO_STARTING, until);
+        else
+            sb__os_futex_wait(&w->state, state, until);
+    }
+
+    pthread_mutex_lock(&sb__monitor_lock);
+    int rc = 0;
+    if (atomic_load(&w->state) == SB_WORKER_DEAD) {
+        rc = -(w->code ? w->code : SB_E_WORKER_DIED);
+        sb__buf_put(why, w->why.ptr, w->why.len);
+        sb__buf_print(why, "%s", "");
+    } else {
+        rc = meet(w, why);
+    }
+    if (rc)
+        sb__worker_unref(w);
+    pthread_mutex_unlock(&sb__monitor_lock);
+    *worker = rc ? NULL : w;
+    return rc;
+}
+
+/* ---- lanes ---- */
+
+int sb__worker_take_lane(struct sb_worker *w)
+{
+    for (uint32_t i = 0; i < SB_LANES / 64; i++)
+        if (~w->used[i]) {
+            int bit = __builtin_ctzll(~w->used[i]);
+            w->used[i] |= UINT64_C(1) << bit;
+            return (int)(i * 64) + bit;
+        }
+    return -SB_E_LIMIT;
+}
+
+void sb__worker_give_lane(struct sb_worker *w, uint32_t lane)
+{
+    w->used[lane / 64] &= ~(UINT64_C(1) << lane % 64);
+}
+
+/* ---- all of them ---- */
+
+unsigned sb__workers_alive(void)
+{
+    pthread_mutex_lock(&sb__monitor_lock);
+    unsigned n = alive;
+    pthread_mutex_unlock(&sb__monitor_lock);
+    return n;
+}
+
+void sb__workers_end(void)
+{
+    pthread_mutex_lock(&sb__monitor_lock);
+    for (struct sb_pool *p = pools; p; p = p->next)
+        while (p->workers)
+            sb__worker_kill(p->workers); /* discards it */
+    struct sb_worker *w = NULL;
+    for (;;) {
+        for (w = discarded; w && atomic_load(&w->state) == SB_WORKER_DEAD; w = w->next)
+            ;
+        if (!w)
+            break;
+        w->refs++;
+        uint32_t state = atomic_load(&w->state);
+        pthread_mutex_unlock(&sb__monitor_lock);
+        sb__os_futex_wait(&w->state, state, sb__now() + SB_SECOND);
+        pthread_mutex_lock(&sb__monitor_lock);
+        sb__worker_unref(w);
+    }
+    pthread_mutex_unlock(&sb__monitor_lock);
+}

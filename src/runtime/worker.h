@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session's link to a worker process, as the transport (worker.c), the deadlines (deadline.c) and
+ * the pools (pool.c) see it. Fields belong to the session's thread, but for those under "lock". */
+#ifndef SB_RUNTIME_WORKER_H
+#define SB_RUNTIME_WORKER_H
+
+#include "runtime/pool.h"
+
+/* What the monitor tells the thread that waits for an answer. */
+enum sb_verdict {
+    SB_VERDICT_NONE,
+    SB_VERDICT_QUEUED, /* withdrawn: another request was running when its time ran out */
+    SB_VERDICT_KILLED, /* its worker was killed, though it may not be gone yet */
+};
+
+/* How far the monitor is with a request whose time has run out (deadline.c). Lock. */
+struct sb_ladder {
+    uint64_t seq;            /* the waiting request that it is about; 0: none yet */
+    uint64_t key;            /* `running` of the request that it interrupts */
+    uint32_t raised, dumped; /* the control page's counters when last noted */
+    int step;                /* signals sent since `raised` was noted */
+    uint32_t raises;         /* times that the exception was raised */
+    bool began;              /* the session's request was seen running */
+    bool second, dumping;    /* rungs that were entered */
+    int64_t killed_at;       /* or 0 */
+    char state;              /* of the process before it was killed, as ps shows it */
+};
+
+struct sb_worker_link {
+    struct sb_link base; /* first */
+    struct sb_worker *worker;
+    struct sb_lane *shared;
+    uint32_t lane;
+    uint32_t tid;
+    struct sb_ring req, rep;
+    struct sb_incoming in;
+    bool taken;               /* `in` holds a frame that the session has seen */
+    bool partial;             /* a request is in the ring in part */
+    int failed;               /* what send and receive return from now on, or 0 */
+    unsigned spin;            /* turns worth spinning, lately */
+    uint64_t close_seq;       /* of the CLOSE that was sent, or 0 */
+    bool close_waits;         /* it is answered */
+    bool let_go;              /* and was: the worker will not touch the lane again */
+    _Atomic uint64_t verdict; /* seq << 2 | enum sb_verdict */
+
+    /* Lock. */
+    struct sb_worker_link *prev, *next; /* of the worker */
+    struct sb_watch watch;
+    struct sb_ladder ladder;
+    bool parked; /* closed, but the worker has not let go of the lane yet */
+};
+
+/* The worker is gone: wakes its links' threads, and frees what is parked. With the lock. */
+void sb__links_died(struct sb_worker *worker);
+/* Wakes the thread that waits in the lane, if any. */
+void sb__lane_wake(struct sb_worker_link *link);
+
+/* sb_watch's look for a link. */
+int64_t sb__deadline_look(struct sb_watch *watch, int64_t now);
+/* What the ladder did, for the error's text. With the lock. */
+void sb__deadline_explain(const struct sb_worker_link *link, struct sb_buf *text);
+
+extern int64_t sb__deadline_grace; /* ns from the deadline to the kill; tests shorten it */
+
+#endif
