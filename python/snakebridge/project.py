@@ -147,7 +147,7 @@ class Checker:
                 if not entry:
                     continue
                 full = table + split_key(entry.group(1))
-            if full == key:
+            if full[: len(key)] == key:
                 return number
             if len(full) > depth and key[: len(full)] == full:
                 best, depth = number, len(full)
