@@ -95,6 +95,8 @@ static void fail_transport(sb_session *py, int rc)
 
 void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what)
 {
+    if (py->link && py->transport->reject)
+        py->transport->reject(py->link);
     cut(py);
     sb__fail(py, at, function, SB_E_PROTOCOL, "the worker's answer makes no sense: %s", what);
 }
