@@ -182,8 +182,9 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
     if (rc == 0) {
         struct sb_buf *b = &py->out;
         struct sb_frame head = {
-            .kind = SB_FRAME_OPEN, .session = py->tag, .epoch = py->epoch, .seq = py->seq
+            .kind = SB_FRAME_OPEN, .session = py->tag, .epoch = py->epoch, .seq = ++py->seq
         };
+        py->answered = py->seq; /* nothing is in flight on a new link */
         b->len = 0;
         sb__buf_put(b, &head, sizeof head);
         sb__put_uint(b, py->engine_counter);
