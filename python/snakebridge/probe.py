@@ -432,8 +432,10 @@ class Library:
             return None if name in DUNDERS else {"k": "class", "class": identity(raw), "doc": "", "sig": None}
         elif hasattr(type(raw), "__get__") and (callable(raw) or type(raw).__name__ == "partialmethod"):
             out.update(sig=drop_first(signature_of(raw)))
-        elif hasattr(type(raw), "__get__"):  # cached_property, an accessor
-            out.update(k="property", settable=hasattr(type(raw), "__set__"))
+        elif hasattr(type(raw), "__get__"):  # cached_property, an accessor, a field of a named tuple
+            field = issubclass(cls, tuple) and name in (getattr(cls, "_fields", None) or ())
+            settable = hasattr(type(raw), "__set__") and getattr(raw, "fset", raw) is not None and not field
+            out.update(k="property", settable=settable)
         elif is_typing_construct(raw):
             return None
         else:

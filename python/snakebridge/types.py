@@ -187,6 +187,8 @@ class Reader:
         if isinstance(t, T.TypeAliasType):
             return self.alias(t)
         if isinstance(t, T.Instance):
+            if t.type.is_newtype:  # at run time there is no such class, only the one it stands for
+                return self.type(t.type.bases[0])
             node: Json = {"k": "inst", "n": t.type.fullname}
             if t.args:
                 node["a"] = [self.type(x) for x in t.args]
@@ -567,13 +569,14 @@ class Reader:
                 }
                 for n, x in t.items.items()
             ]
-            return [{"params": params, "returns": self.type(t)}]
+            made = dict(self.type(t), n=info.fullname)
+            return [{"params": params, "returns": made}]
         method = info.get("__init__") or info.get("__new__")
         if method is None:
             return []
-        made = type_object_type(info)
-        if isinstance(made, T.FunctionLike):
-            return [self.signature(c) for c in made.items]
+        constructor = type_object_type(info)
+        if isinstance(constructor, T.FunctionLike):
+            return [self.signature(c) for c in constructor.items]
         return []
 
     def member_names(self, fullname: str) -> Iterator[tuple[str, str]]:
@@ -595,8 +598,6 @@ class Reader:
         filled = fill_typevars(info)
         me = filled.partial_fallback if isinstance(filled, T.TupleType) else filled
         for base in info.mro:
-            if base.fullname == "builtins.object":
-                continue
             st = base.names.get(name)
             if st is not None and st.node is not None:
                 found = self.node(st.node, me, base)

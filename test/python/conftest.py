@@ -75,7 +75,7 @@ class Tool:
         """Write the project file, and modules by name into the folder `modules`."""
         self.file.write_text(text)
         for name, source in files.items():
-            path = self.folder / "modules" / (name.replace("__", "/") + ".py")
+            path = self.folder / "modules" / (name + ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source)
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Tool
 
+from conftest import HERE, Tool
 from snakebridge import probes
 
 HOSTILE = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Tool
 
+from conftest import HERE, Tool
 from snakebridge import project
 
 
