@@ -2,7 +2,7 @@
 # `cmake --install`. The command finds it from its own place: src/cli/parts.c.
 #
 #   include/snakebridge.h, snakebridge_gen.h
-#   lib/libsnakebridge.so, .so.N, .a   lib/snakebridge/engine.abi3.so
+#   lib/libsnakebridge.so, .so.N, .a   lib/snakebridge/engine.abi3.so, worker.py
 #   lib/cmake/snakebridge/   lib/pkgconfig/snakebridge.pc
 #   lib/snakebridge/python/snakebridge/*.py   lib/snakebridge/parts   (not in a wheel)
 #   bin/snakebridge                           (in a wheel: a script of the environment)
@@ -23,6 +23,7 @@ install(FILES include/snakebridge.h include/snakebridge_gen.h DESTINATION includ
 install(TARGETS snakebridge LIBRARY DESTINATION lib)
 install(TARGETS snakebridge_static ARCHIVE DESTINATION lib)
 install(TARGETS sb_engine LIBRARY DESTINATION lib/snakebridge)
+install(FILES python/snakebridge/worker.py DESTINATION lib/snakebridge)
 install(FILES ${package}/snakebridgeConfig.cmake ${package}/snakebridgeConfigVersion.cmake
   DESTINATION lib/cmake/snakebridge)
 install(FILES ${package}/snakebridge.pc DESTINATION lib/pkgconfig)
@@ -46,6 +47,7 @@ set_target_properties(sb_cli PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${tree}/bin)
 file(MAKE_DIRECTORY ${tree}/lib/cmake ${tree}/lib/snakebridge ${tree}/lib/pkgconfig)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/include ${tree}/include SYMBOLIC)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/python ${tree}/lib/snakebridge/python SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/python/snakebridge/worker.py ${tree}/lib/snakebridge/worker.py SYMBOLIC)
 file(CREATE_LINK ${package} ${tree}/lib/cmake/snakebridge SYMBOLIC)
 file(CREATE_LINK ${package}/snakebridge.pc ${tree}/lib/pkgconfig/snakebridge.pc SYMBOLIC)
 file(WRITE ${tree}/lib/snakebridge/parts "python=${SB_TOOL_PYTHON}\n")

@@ -72,9 +72,9 @@ static int call(const sb_options *options, const char *name, char **given, size_
     written = to && fclose(to) == 0 && written;
     const sb_error *error = sb_get_error(py);
     if (error) {
+        if (strncmp(error->traceback, "Traceback", strlen("Traceback")) == 0)
+            fputs(error->traceback, stderr); /* else its one line is what the next one says */
         say_error("%s: %s: %s", name, error->type, error->message);
-        if (*error->traceback)
-            fputs(error->traceback, stderr);
         rc = error->code == SB_E_CONFIG || error->code == SB_E_SYSTEM || error->code == SB_E_MEMORY
                  ? CLI_SYSTEM
                  : CLI_FAILED;
