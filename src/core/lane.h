@@ -99,23 +99,25 @@ static inline struct sb_ring sb__ring(struct sb_control *c, uint32_t lane, bool 
     _Atomic uint64_t *head = reply ? &l->rep_head : &l->req_head;
     r.mine = writer ? tail : head;
     r.theirs = writer ? head : tail;
-    r.pos = atomic_load_explicit(r.mine, memory_order_relaxed);
+    /* A frame starts at a multiple of 8, whatever the memory says. */
+    r.pos = atomic_load_explicit(r.mine, memory_order_relaxed) & ~UINT64_C(7);
     r.seen = r.pos;
     return r;
 }
 
-/* Writer: bytes of room. */
+/* Writer: bytes of room. Heads are multiples of 8, or the padding of a frame could pass them. */
 static inline size_t sb__ring_room(struct sb_ring *r, size_t want)
 {
     size_t used = (size_t)(r->pos - r->seen);
     if (SB_UNLIKELY(SB_RING_SIZE - used < want)) {
-        r->seen = atomic_load_explicit(r->theirs, memory_order_acquire);
-        used = (size_t)(r->pos - r->seen);
-        if (used > SB_RING_SIZE) {
+        uint64_t seen = atomic_load_explicit(r->theirs, memory_order_acquire);
+        if (SB_UNLIKELY(r->pos - seen > SB_RING_SIZE || (seen & 7))) {
             r->broken = true;
             r->seen = r->pos - SB_RING_SIZE;
             return 0;
         }
+        r->seen = seen;
+        used = (size_t)(r->pos - seen);
     }
     return SB_RING_SIZE - used;
 }
@@ -182,21 +184,21 @@ static inline int sb__ring_read(struct sb_ring *r, struct sb_incoming *in)
         size_t at = (size_t)(r->pos & (SB_RING_SIZE - 1));
         if (!in->size) { /* a frame starts at a multiple of 8, so its size does not wrap */
             uint32_t size;
-            if (ready < sizeof(struct sb_frame) || (at & 7)) {
+            if (ready < sizeof(struct sb_frame)) {
                 uint64_t seen = atomic_load_explicit(r->theirs, memory_order_acquire);
-                if (seen - r->pos > SB_RING_SIZE || (at & 7))
+                if (seen - r->pos > SB_RING_SIZE)
                     return r->broken = true, -1;
-                if (seen == r->seen)
-                    return 0;
                 r->seen = seen;
-                continue;
+                ready = (size_t)(seen - r->pos);
+                if (ready < sizeof(struct sb_frame))
+                    return 0;
             }
             memcpy(&size, r->base + at, sizeof size);
             if (size < sizeof(struct sb_frame) || size > SB_FRAME_MAX)
                 return r->broken = true, -1;
-            in->size = size;
             if (!sb__buf_room(&in->buf, size))
                 return -1;
+            in->size = size;
         }
         size_t need = in->size - in->buf.len;
         size_t m = need < ready ? need : ready;
@@ -208,8 +210,11 @@ static inline int sb__ring_read(struct sb_ring *r, struct sb_incoming *in)
         r->pos += m;
         if (in->buf.len == in->size) {
             r->pos = (r->pos + 7) & ~UINT64_C(7);
-            if (r->pos > r->seen) /* the padding was not published: it always is */
-                return r->broken = true, -1;
+            if (r->seen - r->pos > SB_RING_SIZE) { /* padding is always published with its frame */
+                r->seen = r->pos;
+                r->broken = true;
+                return -1;
+            }
             /* The size may have changed under us: what counts is what was copied and checked. */
             uint32_t size = (uint32_t)in->size;
             memcpy(in->buf.ptr, &size, sizeof size);
