@@ -64,12 +64,14 @@ const char *sb__dtype_name(sb_dtype dtype)
 
 int64_t sb__array_count(const sb_array *a)
 {
-    int64_t n = 1, bytes;
-    for (int32_t i = 0; i < a->ndim; i++)
-        if (a->shape[i] < 0 || __builtin_mul_overflow(n, a->shape[i], &n))
+    /* A length of 0 hides no others: strides are products of them (NumPy refuses such shapes, too). */
+    size_t size = sb__dtype_size(a->dtype);
+    int64_t bytes = size ? (int64_t)size : 1, n = 1;
+    for (int32_t i = 0; i < a->ndim; i++) {
+        if (a->shape[i] < 0 || (a->shape[i] && __builtin_mul_overflow(bytes, a->shape[i], &bytes)))
             return -1;
-    if (__builtin_mul_overflow(n, (int64_t)sb__dtype_size(a->dtype), &bytes))
-        return -1;
+        n = a->shape[i] && n ? n * a->shape[i] : 0;
+    }
     return n;
 }
 
@@ -288,7 +290,10 @@ static bool encode(struct sb_buf *b, const sb_value *v, unsigned depth, sb_check
 bool sb__value_encode(struct sb_buf *b, const sb_value *v, sb_check_object *check, void *ctx,
                       struct sb_trouble *t)
 {
-    return encode(b, v, 1, check, ctx, t);
+    bool ok = encode(b, v, 1, check, ctx, t);
+    if (ok && SB_UNLIKELY(b->failed))
+        sb__trouble(t, SB_E_MEMORY, "out of memory");
+    return ok && !b->failed;
 }
 
 /* ---- from CBOR ---- */
@@ -316,7 +321,28 @@ bool sb__decode_text(struct sb_decoder *d, const char *s, size_t n, sb_str *out)
     return true;
 }
 
-/* A bignum as decimal digits: bytes to base 10^9, then to text. */
+/* n, or -1 - n. */
+static bool decode_int(struct sb_decoder *d, bool negative, uint64_t n, sb_value *v)
+{
+    if (!negative) {
+        *v = sb_from_uint(n);
+        return true;
+    }
+    if (n <= INT64_MAX) {
+        *v = sb_from_int((int64_t)~n);
+        return true;
+    }
+    char *p = alloc(d, 24, 1);
+    if (!p)
+        return false;
+    int len = n == UINT64_MAX ? snprintf(p, 24, "-18446744073709551616")
+                              : snprintf(p, 24, "-%llu", (unsigned long long)n + 1);
+    *v = sb_of_kind_(SB_BIGINT_);
+    v->as.str = (sb_str) { p, (size_t)len };
+    return true;
+}
+
+/* A bignum as decimal digits: base 2^32 to base 10^9, then to text. */
 static bool decode_bignum(struct sb_decoder *d, bool negative, sb_value *v)
 {
     const char *s;
@@ -325,21 +351,31 @@ static bool decode_bignum(struct sb_decoder *d, bool negative, sb_value *v)
         return false;
     while (n && !*s)
         s++, n--;
+    if (n <= 8) { /* one that need not have been a bignum */
+        uint64_t x = 0;
+        for (size_t i = 0; i < n; i++)
+            x = x << 8 | (uint8_t)s[i];
+        return decode_int(d, negative, x, v);
+    }
     size_t limbs = n * 8 / 29 + 2, used = 1; /* a limb holds 29.9 bits */
     uint32_t *w = sb__calloc(limbs * sizeof *w);
     if (!w)
         return d->no_memory = true, false;
-    for (size_t i = 0; i <= n; i++) {
-        /* after the last byte: -1 - n is -(n + 1) */
-        uint64_t carry = i < n ? (uint8_t)s[i] : negative;
-        uint64_t scale = i < n ? 256 : 1;
+    for (size_t i = 0; i < n;) {
+        size_t take = (n - i) % 4 ? (n - i) % 4 : 4;
+        uint64_t carry = 0, scale = UINT64_C(1) << (8 * take);
+        for (size_t k = 0; k < take; k++)
+            carry = carry << 8 | (uint8_t)s[i + k];
+        i += take;
+        if (negative && i == n) /* -1 - x is -(x + 1); at most 2^32 */
+            carry++;
         for (size_t k = 0; k < used; k++) {
             carry += w[k] * scale;
             w[k] = (uint32_t)(carry % 1000000000);
             carry /= 1000000000;
         }
-        if (carry)
-            w[used++] = (uint32_t)carry;
+        for (; carry; carry /= 1000000000)
+            w[used++] = (uint32_t)(carry % 1000000000);
     }
     char *p = alloc(d, used * 9 + 2, 1);
     if (p) {
@@ -494,21 +530,8 @@ static bool decode(struct sb_decoder *d, sb_value *v, unsigned depth)
         return false;
     switch (h.major) {
     case SB_MAJOR_UINT:
-        *v = sb_from_uint(h.n);
-        return true;
     case SB_MAJOR_NEGATIVE:
-        if (h.n <= INT64_MAX) {
-            *v = sb_from_int((int64_t)~h.n);
-        } else { /* -1 - n, below INT64_MIN */
-            char *p = alloc(d, 24, 1);
-            if (!p)
-                return false;
-            int len = h.n == UINT64_MAX ? snprintf(p, 24, "-18446744073709551616")
-                                        : snprintf(p, 24, "-%llu", (unsigned long long)h.n + 1);
-            *v = sb_of_kind_(SB_BIGINT_);
-            v->as.str = (sb_str) { p, (size_t)len };
-        }
-        return true;
+        return decode_int(d, h.major == SB_MAJOR_NEGATIVE, h.n, v);
     case SB_MAJOR_BYTES: {
         unsigned char *p = alloc(d, (size_t)h.n + 1, 1);
         if (!p)
