@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Starts a worker: python worker.py ENGINE LANES DUMP LIFELINE [PATH...]
+
+Runs in the user's interpreter, CPython 3.8 or later, and imports nothing that `python` itself has not imported. LANES,
+DUMP and LIFELINE are inherited descriptors (docs/wire.md); PATH are folders to be put in front of sys.path.
+"""
+
+import sys
+
+
+def fail(dump, why):
+    """Leaves the reason where the program looks for it."""
+    import os
+
+    try:
+        os.write(dump, why.encode("utf-8", "backslashreplace"))
+    except OSError:
+        sys.stderr.write(why + "\n")
+    os._exit(1)
+
+
+def main():
+    engine_path = sys.argv[1]
+    lanes, dump, lifeline = [int(a) for a in sys.argv[2:5]]
+    sys.path[0:1] = sys.argv[5:]  # in place of this file's own folder
+    sys.argv = [""]
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 8):
+        fail(dump, "%s is %s %d.%d: CPython 3.8 or later is needed" % ((sys.executable, sys.implementation.name) + sys.version_info[:2]))
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+
+    try:
+        loader = ExtensionFileLoader("engine", engine_path)
+        engine = loader.create_module(ModuleSpec("engine", loader, origin=engine_path))
+    except ImportError as error:
+        fail(dump, "the engine cannot be loaded by %s: %s" % (sys.executable, error))
+    try:
+        engine.serve(lanes, dump, lifeline)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        engine.fail(dump, "%s: %s" % (type(error).__name__, error))
+
+
+main()

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One request from its bytes to its answer: header, error epoch, plan, arguments, call, result. The
+ * scalar path allocates nothing of its own: arguments lie on the stack, with a free place in front
+ * for vectorcall, and the answer's buffer is the session's. */
+#include "engine/call.h"
+#include "engine/codec.h"
+#include "engine/error.h"
+#include "engine/output.h"
+
+#define SMALL_ARGUMENTS 14
+#define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* Starts the answer: room for its header. */
+static void begin_answer(struct sb_engine_session *s)
+{
+    s->answer.len = 0;
+    if (sb__buf_room(&s->answer, 128))
+        s->answer.len = sizeof(struct sb_frame);
+}
+
+/* Puts what was printed meanwhile in front of the answer. */
+static void prepend_output(struct sb_engine_session *s, uint64_t id)
+{
+    struct sb_buf all = { 0 };
+    sb__output_take(s, &all, id);
+    sb__buf_put(&all, s->answer.ptr, s->answer.len);
+    all.failed = all.failed || s->answer.failed;
+    sb__buf_reset(&s->answer);
+    s->answer = all;
+}
+
+/* Ends it: `seq` is the request that it is about. */
+static int end_answer(struct sb_engine_session *s, const struct sb_frame *h, uint8_t kind,
+                      uint64_t seq)
+{
+    if (SB_UNLIKELY(s->answer.failed)) {
+        sb__buf_reset(&s->answer);
+        return -1;
+    }
+    struct sb_frame header = { .size = (uint32_t)s->answer.len,
+                               .kind = kind,
+                               .session = s->tag,
+                               .epoch = h->epoch,
+                               .seq = seq,
+                               .id = h->seq };
+    memcpy(s->answer.ptr, &header, sizeof header);
+    if (SB_UNLIKELY(s->output.len)) {
+        prepend_output(s, h->seq);
+        if (s->answer.failed) {
+            sb__buf_reset(&s->answer);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int answer_null(struct sb_engine_session *s, const struct sb_frame *h)
+{
+    if (!(h->flags & SB_FLAG_WAIT))
+        return 0;
+    begin_answer(s);
+    sb__put_null(&s->answer);
+    return end_answer(s, h, SB_FRAME_REPLY, h->seq);
+}
+
+/* An ERROR frame from an array without its last item. */
+static int answer_error(struct sb_engine_session *s, const struct sb_frame *h,
+                        const struct sb_buf *array, uint64_t seq)
+{
+    s->answer.len = 0;
+    if (!(h->flags & SB_FLAG_WAIT))
+        return array->failed ? -1 : 0;
+    begin_answer(s);
+    sb__buf_put(&s->answer, array->ptr, array->len);
+    sb__put_uint(&s->answer, s->skipped);
+    s->answer.failed = s->answer.failed || array->failed;
+    return end_answer(s, h, SB_FRAME_ERROR, seq);
+}
+
+static int answer_malformed(struct sb_engine_session *s, const char *why)
+{
+    s->fault.code = SB_OK;
+    PyErr_Clear();
+    s->answer.len = 0;
+    sb__buf_put(&s->answer, why, strlen(why) + 1);
+    s->answer.len--;
+    return -2;
+}
+
+/* The request failed: by s->fault, or by the pending exception. The first failure stays the
+ * session's until the epoch moves on; that of a request that runs after it is answered alone. */
+static int fail(struct sb_engine_session *s, const struct sb_frame *h)
+{
+    if (s->failed) {
+        struct sb_buf error = { 0 };
+        if (h->flags & SB_FLAG_WAIT) {
+            sb__error_take(s, &error, &s->late);
+        } else {
+            s->fault.code = SB_OK;
+            PyErr_Clear();
+        }
+        int rc = answer_error(s, h, &error, h->seq);
+        sb__buf_reset(&error);
+        return rc;
+    }
+    s->error.len = 0;
+    sb__error_take(s, &s->error, &s->late);
+    s->failed = true;
+    s->failed_epoch = h->epoch;
+    s->failed_seq = h->seq;
+    s->skipped = 0;
+    return answer_error(s, h, &s->error, h->seq);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+struct arguments {
+    PyObject **at;   /* the first; at[-1] is free */
+    size_t n;        /* with keywords */
+    size_t keywords; /* the last so many */
+    PyObject *kwnames;
+    PyObject *merged; /* kwnames of this call alone, owned */
+    PyObject **heap;
+    PyObject *small[1 + SMALL_ARGUMENTS];
+};
+
+static void drop(struct arguments *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        Py_DECREF(a->at[i]);
+    if (SB_UNLIKELY(a->merged != NULL))
+        Py_DECREF(a->merged);
+    if (SB_UNLIKELY(a->heap != NULL))
+        sb__free(a->heap);
+}
+
+static int reserve(struct arguments *a, size_t n)
+{
+    a->at = a->small + 1;
+    if (SB_LIKELY(n <= SMALL_ARGUMENTS))
+        return 0;
+    a->heap = sb__resize(NULL, (n + 1) * sizeof *a->heap);
+    if (!a->heap) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    a->at = a->heap + 1;
+    return 0;
+}
+
+/* Takes the map that is the last argument apart into keywords. */
+static int merge(struct sb_target *plan, struct arguments *a)
+{
+    PyObject *map = a->at[--a->n];
+    int rc = -1;
+    if (map == Py_None) {
+        Py_DECREF(map);
+        return 0;
+    }
+    Py_ssize_t more = PyDict_Check(map) ? PyDict_Size(map) : -1, at = 0;
+    PyObject *key, *value;
+    if (more < 0) {
+        PyErr_Format(PyExc_TypeError, "%s: argument after ** must be a mapping", plan->label);
+        goto done;
+    }
+    PyObject **all = sb__resize(NULL, (a->n + (size_t)more + 1) * sizeof *all);
+    if (!all) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    memcpy(all + 1, a->at, a->n * sizeof *all);
+    sb__free(a->heap);
+    a->heap = all;
+    a->at = all + 1;
+    a->merged = PyTuple_New((Py_ssize_t)plan->keywords + more);
+    if (!a->merged)
+        goto done;
+    for (size_t i = 0; i < plan->keywords; i++) {
+        key = PyTuple_GetItem(plan->kwnames, (Py_ssize_t)i);
+        Py_INCREF(key);
+        PyTuple_SetItem(a->merged, (Py_ssize_t)i, key);
+    }
+    for (Py_ssize_t i = (Py_ssize_t)plan->keywords; PyDict_Next(map, &at, &key, &value); i++) {
+        if (!PyUnicode_Check(key)) {
+            PyErr_Format(PyExc_TypeError, "%s: keywords must be strings", plan->label);
+            goto done;
+        }
+        int twice = plan->kwnames ? PySequence_Contains(plan->kwnames, key) : 0;
+        if (twice > 0)
+            PyErr_Format(PyExc_TypeError, "%s: got multiple values for keyword argument '%U'",
+                         plan->label, key);
+        if (twice)
+            goto done;
+        Py_INCREF(key);
+        PyTuple_SetItem(a->merged, i, key);
+        Py_INCREF(value);
+        a->at[a->n++] = value;
+        a->keywords++;
+    }
+    a->kwnames = a->merged;
+    rc = 0;
+done:
+    Py_DECREF(map);
+    return rc;
+}
+
+/* 0; -1 with r->error, a fault or an exception: what was read is in `a` all the same. */
+static int read_arguments(struct sb_engine_session *s, struct sb_target *plan, struct sb_reader *r,
+                          struct arguments *a)
+{
+    uint64_t n;
+    if (!sb__read_count(r, SB_MAJOR_ARRAY, &n) || reserve(a, (size_t)n) < 0)
+        return -1;
+    if (SB_UNLIKELY(n < plan->keywords + plan->kwargs)) {
+        sb__read_fail(r, "fewer arguments than the plan has keywords");
+        return -1;
+    }
+    for (; a->n < n; a->n++)
+        if (SB_UNLIKELY(!(a->at[a->n] = sb__decode(s, r))))
+            return -1;
+    if (SB_UNLIKELY(r->p != r->end)) {
+        sb__read_fail(r, "bytes behind the arguments");
+        return -1;
+    }
+    a->keywords = plan->keywords;
+    a->kwnames = plan->kwnames;
+    return SB_UNLIKELY(plan->kwargs) ? merge(plan, a) : 0;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t most, size_t n)
+{
+    if (least == most)
+        PyErr_Format(PyExc_TypeError, "%s: takes %zu arguments, got %zu", plan->label, least, n);
+    else
+        PyErr_Format(PyExc_TypeError, "%s: takes %zu to %zu arguments, got %zu", plan->label, least,
+                     most, n);
+    return NULL;
+}
+
+static PyObject *call_special(struct sb_target *plan, const struct arguments *a)
+{
+    const struct sb_special *special = plan->special;
+    size_t n = a->n - a->keywords;
+    if (!special) {
+        if (n < 1)
+            return wrong_count(plan, 1, 1, n);
+        return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
+    }
+    if (n < special->least || n > special->most)
+        return wrong_count(plan, special->least, special->most, n);
+    if (special->run)
+        return special->run(a->at, n);
+    return sb__py.vectorcall(a->at[0], a->at + 1, (n - 1) | SB_ARGUMENTS_OFFSET, a->kwnames);
+}
+
+static PyObject *check_class(struct sb_engine_session *s, struct sb_target *plan, PyObject *o)
+{
+    PyObject *class = sb__plan_object(plan);
+    int yes = class ? PyObject_IsInstance(o, class) : -1;
+    if (yes > 0) {
+        Py_INCREF(o);
+        return o;
+    }
+    if (yes == 0) {
+        char got[240];
+        sb__type_name((PyObject *)Py_TYPE(o), got, sizeof got);
+        sb__fault(s, SB_E_TYPE, "expected %s, got %s", plan->label, got);
+    }
+    return NULL;
+}
+
+static PyObject *is_caught(struct sb_target *plan, PyObject *o)
+{
+    PyObject *class = sb__plan_object(plan);
+    int yes = class ? PyObject_IsInstance(o, class) : -1;
+    return yes < 0 ? NULL : PyBool_FromLong(yes);
+}
+
+static PyObject *read_name(struct sb_target *plan)
+{
+    PyObject *o = sb__plan_object(plan);
+    if (!o)
+        return NULL;
+    if (plan->member)
+        o = PyObject_GetAttr(o, plan->member);
+    else
+        Py_INCREF(o);
+    return o;
+}
+
+/* "a.b.c" may name a submodule that nobody has imported yet. */
+static PyObject *read_fresh(struct sb_target *plan)
+{
+    PyObject *o = read_name(plan);
+    if (o || !plan->member || strchr(plan->name, ':') ||
+        !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return o;
+    PyErr_Clear();
+    return sb__resolve(plan->name);
+}
+
+static PyObject *perform(struct sb_engine_session *s, struct sb_target *plan,
+                         const struct arguments *a)
+{
+    static const struct {
+        char op;
+        size_t n;
+    } counts[] = { { 'g', 1 }, { 's', 2 }, { 'c', 0 }, { 'k', 1 }, { 'e', 1 }, { '=', 1 } };
+    PyObject *o;
+    size_t n = a->n - a->keywords;
+    if (SB_LIKELY(plan->op == 'f')) {
+        o = sb__plan_object(plan);
+        return o ? sb__py.vectorcall(o, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames) : NULL;
+    }
+    if (plan->op == 'm') {
+        if (n < 1)
+            return wrong_count(plan, 1, 1, n);
+        return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
+    }
+    if (plan->op == 'x')
+        return call_special(plan, a);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].op == plan->op && counts[i].n != n)
+            return wrong_count(plan, counts[i].n, counts[i].n, n);
+    switch (plan->op) {
+    case 'g':
+        return PyObject_GetAttr(a->at[0], plan->member);
+    case 's':
+        if (PyObject_SetAttr(a->at[0], plan->member, a->at[1]) < 0)
+            return NULL;
+        o = Py_None;
+        break;
+    case 'c':
+        return read_fresh(plan);
+    case 'k':
+        return check_class(s, plan, a->at[0]);
+    case 'e':
+        return is_caught(plan, a->at[0]);
+    default: /* '=' */
+        o = a->at[0];
+        break;
+    }
+    Py_INCREF(o);
+    return o;
+}
+
+/* Drops what a result registered before it failed: the caller never learns these ids. */
+static void unregister(struct sb_engine_session *s, uint64_t id, uint64_t from)
+{
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    uint64_t to = s->counter;
+    for (; from < to; from++)
+        sb__session_drop(s, (uint64_t)s->tag << SB_ID_TAG_SHIFT | SB_ID_ENGINE | from);
+    sb__session_drop(s, id);
+    PyErr_Restore(type, value, trace);
+}
+
+static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
+{
+    return id >> SB_ID_TAG_SHIFT == s->tag && !(id & SB_ID_ENGINE) && (id & SB_ID_COUNTER) &&
+           !sb__session_find(s, id);
+}
+
+static int call(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+{
+    uint64_t number;
+    struct sb_target *plan;
+    if (!sb__read_uint(r, &number))
+        return answer_malformed(s, r->error);
+    if (SB_UNLIKELY(h->flags & SB_FLAG_DEFINE)) {
+        plan = sb__plan_define(s, number, r);
+        if (!plan)
+            return r->error ? answer_malformed(s, r->error) : fail(s, h);
+    } else {
+        plan = sb__plan_find(number);
+        if (SB_UNLIKELY(!plan))
+            return answer_malformed(s, "a plan that was never defined");
+    }
+    if (SB_UNLIKELY(s->failed) && !(h->flags & SB_FLAG_ALWAYS)) {
+        s->skipped++;
+        return answer_error(s, h, &s->error, s->failed_seq);
+    }
+    if (SB_UNLIKELY(h->id ? !id_is_free(s, h->id) : plan->result.code == 'o'))
+        return answer_malformed(s, "a result's id that is taken, of another session, or missing");
+
+    struct arguments a;
+    a.n = a.keywords = 0;
+    a.merged = NULL;
+    a.heap = NULL;
+    a.at = a.small + 1;
+    PyObject *result = NULL;
+    if (SB_LIKELY(read_arguments(s, plan, r, &a) == 0))
+        result = perform(s, plan, &a);
+    drop(&a);
+    if (SB_UNLIKELY(!result))
+        return r->error ? answer_malformed(s, r->error) : fail(s, h);
+
+    uint64_t from = s->counter;
+    begin_answer(s);
+    int rc = sb__encode(s, &s->answer, plan, result, h->id);
+    Py_DECREF(result);
+    if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
+        rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,
+                       SB_FRAME_MAX);
+    if (SB_UNLIKELY(rc < 0 || s->answer.failed)) {
+        unregister(s, h->id, from);
+        if (rc == 0)
+            PyErr_NoMemory();
+        sb__buf_reset(&s->answer);
+        return fail(s, h);
+    }
+    if (SB_LIKELY(h->flags & SB_FLAG_WAIT))
+        return end_answer(s, h, SB_FRAME_REPLY, h->seq);
+    /* Nobody will learn the ids that the engine chose. */
+    if (SB_UNLIKELY(s->counter != from))
+        unregister(s, 0, from);
+    s->answer.len = 0;
+    return 0;
+}
+
+/* ---- the other kinds ------------------------------------------------------------------------- */
+
+static int open_session(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+{
+    uint64_t counter;
+    if (!sb__read_uint(r, &counter))
+        return answer_malformed(s, r->error);
+    if (r->p != r->end || !counter || counter > SB_ID_COUNTER / 2)
+        return answer_malformed(s, "an OPEN whose counter makes no sense");
+    sb__session_clear(s);
+    s->counter = counter;
+    return answer_null(s, h);
+}
+
+static int release(struct sb_engine_session *s, struct sb_reader *r)
+{
+    uint64_t n, id;
+    struct sb_reader check = *r;
+    if (!sb__read_count(&check, SB_MAJOR_ARRAY, &n))
+        return answer_malformed(s, check.error);
+    struct sb_reader ids = check;
+    for (uint64_t i = 0; i < n; i++) /* all or nothing */
+        if (!sb__read_uint(&check, &id))
+            return answer_malformed(s, check.error);
+    if (check.p != check.end)
+        return answer_malformed(s, "bytes behind the ids");
+    for (uint64_t i = 0; i < n && sb__read_uint(&ids, &id); i++)
+        sb__session_drop(s, id);
+    return 0;
+}
+
+static int answer_sync(struct sb_engine_session *s, const struct sb_frame *h)
+{
+    if (s->failed)
+        return answer_error(s, h, &s->error, s->failed_seq);
+    return answer_null(s, h);
+}
+
+static int dispatch(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+{
+    if (SB_LIKELY(h->kind == SB_FRAME_CALL))
+        return call(s, h, r);
+    if (h->flags & SB_FLAG_DEFINE)
+        return answer_malformed(s, "a definition in a frame that is no call");
+    if ((h->kind == SB_FRAME_CLOSE || h->kind == SB_FRAME_SYNC) && r->p != r->end)
+        return answer_malformed(s, "a body where there is none");
+    switch (h->kind) {
+    case SB_FRAME_OPEN:
+        return open_session(s, h, r);
+    case SB_FRAME_CLOSE:
+        sb__session_clear(s);
+        return answer_null(s, h);
+    case SB_FRAME_RELEASE:
+        if (h->flags & SB_FLAG_WAIT)
+            return answer_malformed(s, "a RELEASE is never answered");
+        return release(s, r);
+    case SB_FRAME_SYNC:
+        return answer_sync(s, h);
+    default:
+        return answer_malformed(s, "a kind of frame that does not exist");
+    }
+}
+
+int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size, struct sb_frame *h)
+{
+    if (SB_UNLIKELY(size < sizeof *h))
+        return answer_malformed(s, "a frame that is shorter than its header");
+    memcpy(h, frame, sizeof *h);
+    if (SB_UNLIKELY(h->size != size || (h->flags & ~FLAGS_ALL) || h->segments ||
+                    h->session != s->tag || h->seq >> SB_ID_TAG_SHIFT || !h->seq))
+        return answer_malformed(s, "a frame whose header makes no sense");
+    struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
+    if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0)
+        sb__session_recover(s);
+    s->answer.len = 0;
+    s->seq = h->seq;
+    s->epoch = h->epoch;
+    s->waits = h->flags & SB_FLAG_WAIT;
+    s->late = false;
+    s->first_new = s->counter;
+    sb__output_begin(s);
+    int rc = dispatch(s, h, &r);
+    sb__output_end(s);
+    return rc;
+}
+
+int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t size)
+{
+    struct sb_frame h;
+    uint64_t number;
+    s->answer.len = 0;
+    if (size < sizeof h)
+        return answer_malformed(s, "a frame that is shorter than its header");
+    memcpy(&h, frame, sizeof h);
+    if (h.kind != SB_FRAME_CALL || !(h.flags & SB_FLAG_DEFINE))
+        return 0;
+    struct sb_reader r = { .p = frame + sizeof h, .end = frame + size };
+    if (sb__read_uint(&r, &number) && sb__plan_define(s, number, &r))
+        return 0;
+    if (r.error)
+        return answer_malformed(s, r.error);
+    PyErr_Clear(); /* want of memory: the call that relies on the plan will be refused */
+    s->fault.code = SB_OK;
+    return 0;
+}
+
+/* Bytes of the OUTPUT frames that the answer begins with. */
+static size_t spoken(const struct sb_buf *answer)
+{
+    size_t at = 0;
+    struct sb_frame h;
+    while (answer->len - at >= sizeof h) {
+        memcpy(&h, answer->ptr + at, sizeof h);
+        if (h.kind != SB_FRAME_OUTPUT)
+            break;
+        at += h.size;
+    }
+    return at;
+}
+
+int sb__run_late(struct sb_engine_session *s, const struct sb_frame *h)
+{
+    if (s->late)
+        return 0;
+    struct sb_buf error = { 0 }, before = s->answer;
+    before.len = spoken(&before);
+    s->answer = (struct sb_buf) { 0 };
+    sb__error_put(&error, SB_E_TIMEOUT, "the call went on beyond its deadline");
+    if (!s->failed || s->failed_seq == h->seq) {
+        s->failed = true;
+        s->failed_epoch = h->epoch;
+        s->failed_seq = h->seq;
+        s->error.len = 0;
+        sb__buf_put(&s->error, error.ptr, error.len);
+        s->error.failed = s->error.failed || error.failed;
+    }
+    unregister(s, h->id, s->first_new);
+    int rc = answer_error(s, h, &error, h->seq);
+    if (rc == 0 && before.len && s->answer.len) {
+        sb__buf_put(&before, s->answer.ptr, s->answer.len);
+        sb__buf_reset(&s->answer);
+        s->answer = before;
+        before = (struct sb_buf) { 0 };
+        rc = s->answer.failed ? -1 : 0;
+    }
+    sb__buf_reset(&before);
+    sb__buf_reset(&error);
+    return rc;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between CBOR and Python objects, without a tree between. decode.c, encode.c, arrays.c. With the
+ * GIL. */
+#ifndef SB_ENGINE_CODEC_H
+#define SB_ENGINE_CODEC_H
+
+#include "core/cbor.h"
+#include "engine/plan.h"
+
+/* Reads one value: a new reference. NULL: r->error (malformed), or a fault, or an exception. */
+PyObject *sb__decode_deep(struct sb_engine_session *s, struct sb_reader *r, unsigned depth);
+
+static inline PyObject *sb__decode(struct sb_engine_session *s, struct sb_reader *r)
+{
+    if (SB_LIKELY(sb__left(r) >= SB_CBOR_HEAD_MAX && *r->p == SB_CBOR_FLOAT64)) {
+        uint64_t bits;
+        memcpy(&bits, r->p + 1, sizeof bits);
+        r->p += SB_CBOR_HEAD_MAX;
+        return PyFloat_FromDouble(sb__float_bits(__builtin_bswap64(bits)));
+    }
+    return sb__decode_deep(s, r, 0);
+}
+
+/* Appends `o` as the result type says. `id`: under which an object is registered; 0: the engine
+ * chooses. 0; -1 with a fault or an exception. Want of memory shows in b->failed. */
+int sb__encode(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan, PyObject *o,
+               uint64_t id) SB_MUST_USE;
+
+/* Appends an integer of any size. 0, or -1 with an exception. */
+int sb__encode_int(struct sb_buf *b, PyObject *o) SB_MUST_USE;
+
+/* ---- arrays ---- */
+
+/* The array of a typed array's tag behind which r stands: an ndarray where NumPy is to be had, else
+ * a memoryview. `shape` has `ndim` lengths, or is NULL: one dimension. As sb__decode_deep. */
+PyObject *sb__decode_array(struct sb_engine_session *s, struct sb_reader *r, uint64_t tag,
+                           const uint64_t *shape, size_t ndim);
+bool sb__is_array_tag(uint64_t tag);
+
+/* Appends an array. 1; 0 if `o` is none that the wire can carry (then *why, where it is not NULL,
+ * says what it is); -1: an exception. `convert`: takes what has numbers in order, too (lists,
+ * __array__); else exporters of a buffer only. */
+int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, bool convert,
+                     char *why, size_t cap) SB_MUST_USE;
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plans: what a plan number stands for. Known to all sessions of the process, made once and never
+ * freed; with the GIL. */
+#ifndef SB_ENGINE_PLAN_H
+#define SB_ENGINE_PLAN_H
+
+#include "core/cbor.h"
+#include "engine/ops.h"
+#include "engine/session.h"
+
+#define SB_PLANS_MAX (1u << 20)
+
+/* A result type: the grammar is in snakebridge_gen.h. */
+struct sb_spec {
+    char code; /* n i d b s y e o v V w, or ( */
+    bool optional;
+    char *class_name;      /* o: "pandas:DataFrame", or NULL */
+    PyObject *class;       /* what it names, once it was looked up */
+    PyObject *literals;    /* e: a tuple */
+    struct sb_spec *items; /* ( */
+    size_t count;
+};
+
+struct sb_target {
+    char op;
+    bool kwargs; /* the last argument is a map to be merged into the keywords */
+    char *name;  /* as it came */
+    char *label; /* for messages: "math.floor" */
+    PyObject
+        *object; /* f k e: what is named; c: what holds it, or it itself; NULL: not looked up */
+    PyObject *member; /* m g s and c, x without an entry: the last component, interned */
+    const struct sb_special *special; /* x */
+    size_t keywords;
+    PyObject *kwnames; /* NULL if there are none */
+    struct sb_spec result;
+    uint8_t *definition;
+    size_t definition_size;
+};
+
+/* The plan of that number, or NULL. */
+struct sb_target *sb__plan_find(uint64_t number);
+/* Reads a definition and makes it the plan `number`. NULL: r->error says what is malformed, or a
+ * fault or an exception is set. */
+struct sb_target *sb__plan_define(struct sb_engine_session *s, uint64_t number,
+                                  struct sb_reader *r);
+/* What the plan names, a borrowed reference that stays; NULL with an exception. */
+PyObject *sb__plan_object(struct sb_target *plan);
+/* The class of an `o`, borrowed; NULL with an exception. */
+PyObject *sb__spec_class(struct sb_spec *spec);
+
+/* Follows "module:a.b", or "a.b.c" by attribute, then by import of a submodule, then in builtins. A
+ * new reference, or NULL with an exception. */
+PyObject *sb__resolve(const char *name);
+
+#endif

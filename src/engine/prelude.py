@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Run by the engine when it starts, in every CPython from 3.8 on: sys.stdout, sys.stderr, exceptions as text.
+
+`write(number, text)` is the engine's: it hands text to the session whose call is running, or to the descriptor.
+"""
+
+import io
+import sys
+
+
+class TimeoutExceeded(BaseException):
+    """Raised in a call whose time has run out."""
+
+
+TimeoutExceeded.__module__ = "snakebridge"
+
+
+class Bytes(io.BufferedIOBase):
+    """What `sys.stdout.buffer` is: bytes that are text, in order with the rest."""
+
+    def __init__(self, output):
+        import codecs
+
+        self.raw = output
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.raw.fileno()
+
+    def isatty(self):
+        return self.raw.isatty()
+
+    def write(self, data):
+        view = memoryview(data).cast("B")
+        self.raw.write(self.decoder.decode(view))
+        return len(view)
+
+
+class Output(io.TextIOBase):
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    newlines = None
+    mode = "w"
+    line_buffering = True
+    write_through = True
+
+    def __init__(self, number, name):
+        self.number = number
+        self.name = name
+        self.bytes = None
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError("write() argument must be str, not " + type(text).__name__)
+        return write(self.number, text)  # noqa: F821 (put here by the engine)
+
+    @property
+    def buffer(self):
+        if self.bytes is None:
+            self.bytes = Bytes(self)
+        return self.bytes
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.number
+
+    def isatty(self):
+        import os
+
+        try:
+            return os.isatty(self.number)
+        except OSError:
+            return False
+
+    def reconfigure(self, **options):
+        """There is nothing to configure: text goes on as it is."""
+
+    def close(self):
+        """Stays open: it belongs to all calls."""
+
+
+def name_of(kind):
+    module = kind.__module__
+    name = kind.__qualname__
+    return name if module == "builtins" else "%s.%s" % (module, name)
+
+
+def without_ours(trace):
+    """Cuts the frames of this file, which are the innermost ones where there are any."""
+    frame = trace
+    while frame is not None and frame.tb_next is not None:
+        if frame.tb_next.tb_frame.f_globals is globals():
+            frame.tb_next = None
+        frame = frame.tb_next
+    return trace
+
+
+def describe(error):
+    """Type, message, traceback and the names of all its classes."""
+    import traceback
+
+    kind = type(error)
+    try:
+        message = str(error)
+    except Exception:
+        message = "<exception str() failed>"
+    lines = traceback.format_exception(kind, error, without_ours(error.__traceback__))
+    names = ["%s.%s" % (c.__module__, c.__qualname__) for c in kind.__mro__]
+    return name_of(kind), message, "".join(lines), names
+
+
+sys.stdout = sys.__stdout__ = Output(1, "<stdout>")
+sys.stderr = sys.__stderr__ = Output(2, "<stderr>")

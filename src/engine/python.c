@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the stable ABI of CPython 3.8 does not hold: found by dlsym, with replacements for the
+ * versions that do not export it. Everything here runs with the GIL. */
+#include "engine/python.h"
+#include "engine/output.h"
+#include "prelude.h"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sb_python sb__py;
+
+/* ---- vectorcall before 3.11 ------------------------------------------------------------------ */
+
+/* PyObject_Vectorcall is an inline function there; what it reads: PyTypeObject.tp_vectorcall_offset,
+ * the word behind tp_dealloc (Include/cpython/object.h of 3.8, 3.9 and 3.10), and bit 11 of tp_flags
+ * (_Py_TPFLAGS_HAVE_VECTORCALL). */
+#define VECTORCALL_OFFSET_AT 56
+#define HAVE_VECTORCALL (1ul << 11)
+
+static sb_vectorcall *vectorcall_of(PyObject *callable)
+{
+    PyTypeObject *type = Py_TYPE(callable);
+    if (!(PyType_GetFlags(type) & HAVE_VECTORCALL))
+        return NULL;
+    Py_ssize_t offset;
+    memcpy(&offset, (const char *)type + VECTORCALL_OFFSET_AT, sizeof offset);
+    sb_vectorcall *f;
+    memcpy(&f, (const char *)callable + offset, sizeof f);
+    return f;
+}
+
+static PyObject *call_by_tuple(PyObject *callable, PyObject *const *args, size_t n,
+                               PyObject *kwnames)
+{
+    PyObject *result = NULL, *keywords = NULL;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+    if (!tuple)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        Py_INCREF(args[i]);
+        PyTuple_SetItem(tuple, (Py_ssize_t)i, args[i]);
+    }
+    Py_ssize_t named = kwnames ? PyTuple_Size(kwnames) : 0;
+    if (named) {
+        keywords = PyDict_New();
+        if (!keywords)
+            goto done;
+        for (Py_ssize_t i = 0; i < named; i++)
+            if (PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i), args[n + (size_t)i]) < 0)
+                goto done;
+    }
+    result = PyObject_Call(callable, tuple, keywords);
+done:
+    Py_DECREF(tuple);
+    Py_XDECREF(keywords);
+    return result;
+}
+
+static PyObject *old_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
+                                PyObject *kwnames)
+{
+    sb_vectorcall *f = vectorcall_of(callable);
+    if (f)
+        return f(callable, args, nargsf, kwnames);
+    return call_by_tuple(callable, args, nargsf & ~SB_ARGUMENTS_OFFSET, kwnames);
+}
+
+/* ---- methods in 3.8 -------------------------------------------------------------------------- */
+
+/* Objects/object.c: 1 and the function behind the method, to be called with the object in front; or
+ * 0 and the attribute. */
+static int (*get_method)(PyObject *o, PyObject *name, PyObject **method);
+
+static PyObject *old_vectorcall_method(PyObject *name, PyObject *const *args, size_t nargsf,
+                                       PyObject *kwnames)
+{
+    size_t n = nargsf & ~SB_ARGUMENTS_OFFSET;
+    PyObject *method = NULL;
+    int unbound = 0;
+    if (get_method)
+        unbound = get_method(args[0], name, &method);
+    else
+        method = PyObject_GetAttr(args[0], name);
+    if (!method)
+        return NULL;
+    PyObject *result = unbound ? old_vectorcall(method, args, nargsf, kwnames)
+                               : old_vectorcall(method, args + 1, n - 1, kwnames);
+    Py_DECREF(method);
+    return result;
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static bool find(const char *name, void *function)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(function, &symbol, sizeof symbol); /* POSIX: dlsym, application usage */
+    return symbol;
+}
+
+static int run_prelude(void)
+{
+    int rc = -1;
+    PyObject *code = NULL, *scope = NULL, *done = NULL;
+    PyObject *stream = sb__output_function();
+    if (!stream)
+        return -1;
+    code = Py_CompileString(prelude_files[0].text, "<snakebridge>", Py_file_input);
+    scope = PyDict_New();
+    if (!code || !scope || PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins()) < 0 ||
+        PyDict_SetItemString(scope, "write", stream) < 0)
+        goto done;
+    done = PyEval_EvalCode(code, scope, scope);
+    if (!done)
+        goto done;
+    sb__py.describe = PyDict_GetItemString(scope, "describe");
+    sb__py.timeout = PyDict_GetItemString(scope, "TimeoutExceeded");
+    if (!sb__py.describe || !sb__py.timeout) {
+        PyErr_SetString(PyExc_SystemError, "the engine's prelude is incomplete");
+        goto done;
+    }
+    Py_INCREF(sb__py.describe);
+    Py_INCREF(sb__py.timeout);
+    rc = 0;
+done:
+    Py_DECREF(stream);
+    Py_XDECREF(code);
+    Py_XDECREF(scope);
+    Py_XDECREF(done);
+    return rc;
+}
+
+int sb__python_load(void)
+{
+    if (sb__py.version)
+        return 0;
+    const char *text = Py_GetVersion(); /* "3.11.2 (main, ...)" */
+    size_t n = strcspn(text, " ");
+    if (n >= sizeof sb__py.version_text)
+        n = sizeof sb__py.version_text - 1;
+    memcpy(sb__py.version_text, text, n);
+    char *rest;
+    long major = strtol(text, &rest, 10);
+    long minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+    if (major != 3 || minor < 8) {
+        PyErr_Format(PyExc_RuntimeError, "Python %s is too old: 3.8 or later is needed",
+                     sb__py.version_text);
+        return -1;
+    }
+    if (!find("PyObject_Vectorcall", &sb__py.vectorcall))
+        sb__py.vectorcall = old_vectorcall;
+    if (!find("PyObject_VectorcallMethod", &sb__py.vectorcall_method)) {
+        find("_PyObject_GetMethod", &get_method);
+        sb__py.vectorcall_method = old_vectorcall_method;
+    }
+    if (!find("PyUnicode_AsUTF8AndSize", &sb__py.utf8) ||
+        !find("PyObject_GetBuffer", &sb__py.get_buffer) ||
+        !find("PyBuffer_Release", &sb__py.release_buffer)) {
+        PyErr_Format(PyExc_RuntimeError, "Python %s does not export what the engine needs",
+                     sb__py.version_text);
+        return -1;
+    }
+#define SB_NAME(name)                                           \
+    if (!(sb__py.str.name = PyUnicode_InternFromString(#name))) \
+        return -1;
+    SB_INTERNED(SB_NAME)
+#undef SB_NAME
+    PyObject *builtins = PyImport_ImportModule("builtins");
+    if (!builtins)
+        return -1;
+    sb__py.builtins = PyModule_GetDict(builtins); /* borrowed from the module, which stays */
+    sb__py.modules = PyImport_GetModuleDict();
+    if (run_prelude() < 0)
+        return -1;
+    sb__py.version = (int)(major << 8 | minor);
+    return 0;
+}
+
+/* ---- names and NumPy ------------------------------------------------------------------------- */
+
+static bool text_attribute(PyObject *o, PyObject *name, char *out, size_t cap)
+{
+    PyObject *text = PyObject_GetAttr(o, name);
+    Py_ssize_t n;
+    const char *s = text && PyUnicode_Check(text) ? sb__py.utf8(text, &n) : NULL;
+    if (s)
+        snprintf(out, cap, "%s", s);
+    PyErr_Clear();
+    Py_XDECREF(text);
+    return s;
+}
+
+void sb__type_name(PyObject *type, char *out, size_t cap)
+{
+    char module[160], name[160];
+    if (!text_attribute(type, sb__py.str.__qualname__, name, sizeof name))
+        snprintf(name, sizeof name, "?");
+    if (text_attribute(type, sb__py.str.__module__, module, sizeof module) &&
+        strcmp(module, "builtins") != 0)
+        snprintf(out, cap, "%s.%s", module, name);
+    else
+        snprintf(out, cap, "%s", name);
+}
+
+PyObject *sb__module_attribute(const char *module, const char *name, bool import)
+{
+    PyObject *m = PyDict_GetItemString(sb__py.modules, module), *value = NULL;
+    if (m)
+        Py_INCREF(m);
+    else if (import)
+        m = PyImport_ImportModule(module);
+    if (m) {
+        value = PyObject_GetAttrString(m, name);
+        Py_DECREF(m);
+    }
+    PyErr_Clear();
+    return value;
+}
+
+int sb__numpy_scalar(PyObject *o, PyObject **plain)
+{
+    static PyObject *generic; /* numpy.generic: a process has one NumPy at most */
+    if (!generic && !(generic = sb__module_attribute("numpy", "generic", false)))
+        return 0;
+    if (!PyType_Check(generic) || !PyType_IsSubtype(Py_TYPE(o), (PyTypeObject *)generic))
+        return 0;
+    PyObject *dtype = PyObject_GetAttr(o, sb__py.str.dtype);
+    PyObject *kind = dtype ? PyObject_GetAttr(dtype, sb__py.str.kind) : NULL;
+    Py_ssize_t n;
+    const char *s = kind && PyUnicode_Check(kind) ? sb__py.utf8(kind, &n) : NULL;
+    int rc = !s ? -1 : *s && strchr("biufcSU", *s) ? 1 : 0;
+    Py_XDECREF(dtype);
+    Py_XDECREF(kind);
+    if (rc < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "a NumPy scalar without a kind");
+    if (rc != 1)
+        return rc;
+    PyObject *args[1] = { o };
+    *plain = sb__py.vectorcall_method(sb__py.str.item, args, 1, NULL);
+    if (!*plain)
+        return -1;
+    PyTypeObject *type = Py_TYPE(*plain); /* a long double is its own item: no plain value */
+    if (type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
+        type == &PyComplex_Type || type == &PyUnicode_Type || type == &PyBytes_Type)
+        return 1;
+    Py_DECREF(*plain);
+    *plain = NULL;
+    return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * CPython as the engine sees it: the stable ABI of 3.8 from Python.h, and what lies beyond it, found
+ * by name at run time and replaced where a version lacks it. Filled once by sb__python_load; read
+ * with the GIL. */
+#ifndef SB_ENGINE_PYTHON_H
+#define SB_ENGINE_PYTHON_H
+
+#include "core/buf.h"
+#include <Python.h>
+
+/* The bit of nargsf that lends args[-1] to the callee (PEP 590). */
+#define SB_ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
+
+/* Py_buffer, which joined the stable ABI with 3.11; its layout is the same since 3.3
+ * (Include/cpython/object.h, Include/pybuffer.h). */
+struct sb_buffer {
+    void *buf;
+    PyObject *obj;
+    Py_ssize_t len, itemsize;
+    int readonly, ndim;
+    char *format;
+    Py_ssize_t *shape, *strides, *suboffsets;
+    void *internal;
+};
+#define SB_BUFFER_RECORDS_RO 0x1c /* PyBUF_STRIDES | PyBUF_FORMAT; without suboffsets */
+#define SB_BUFFER_SIMPLE 0
+
+/* Names that are looked up often. */
+#define SB_INTERNED(X) \
+    X(append)          \
+    X(bit_length)      \
+    X(from_bytes)      \
+    X(to_bytes)        \
+    X(big)             \
+    X(item)            \
+    X(dtype)           \
+    X(kind)            \
+    X(cast)            \
+    X(__array__)       \
+    X(__module__)      \
+    X(__qualname__)    \
+    X(__name__)
+
+typedef PyObject *sb_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
+                                PyObject *kwnames);
+
+struct sb_python {
+    int version; /* 0x0308 is 3.8 */
+    char version_text[32];
+    sb_vectorcall *vectorcall, *vectorcall_method; /* the latter with the name first */
+    const char *(*utf8)(PyObject *text, Py_ssize_t *size);
+    int (*get_buffer)(PyObject *exporter, struct sb_buffer *view, int flags);
+    void (*release_buffer)(struct sb_buffer *view);
+    PyObject *timeout;  /* the class that deadlines raise: snakebridge.TimeoutExceeded */
+    PyObject *describe; /* prelude.py: an exception as text */
+    PyObject *builtins; /* the module's dict */
+    PyObject *modules;  /* sys.modules */
+    struct {
+#define SB_NAME(name) PyObject *name;
+        SB_INTERNED(SB_NAME)
+#undef SB_NAME
+    } str;
+};
+extern struct sb_python sb__py;
+
+/* Finds the symbols, runs the prelude, which replaces sys.stdout and sys.stderr. Once, with the GIL;
+ * further calls do nothing. 0, or -1 with an exception set. */
+int sb__python_load(void) SB_MUST_USE;
+
+/* "int", "pandas.core.frame.DataFrame": a class's module and qualified name, without "builtins.";
+ * written to `out`, clipped. Leaves no exception. */
+void sb__type_name(PyObject *type, char *out, size_t cap);
+
+/* The attribute of an imported module; NULL, without an exception, if the module is not imported
+ * (nor asked to be, with `import`) or has no such attribute. A new reference. */
+PyObject *sb__module_attribute(const char *module, const char *name, bool import);
+
+/* 1 if `o` is a NumPy scalar that stands for a plain value (not a date, time or record); then *plain
+ * is that value, a new reference. 0 if not. -1: an exception. Never imports NumPy. */
+int sb__numpy_scalar(PyObject *o, PyObject **plain) SB_MUST_USE;
+
+#endif

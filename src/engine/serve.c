@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The worker's loop, on the main thread: takes requests from all lanes in turn, one each, runs them,
+ * and writes the answers. Atomics: doorbell, ready bits and reply words, as docs/wire.md has them;
+ * they pair with runtime/worker.c.
+ *
+ * The GIL is held while requests run and for the first moments of a wait, since a client that is
+ * awake answers sooner than the GIL can be given back and taken again; a long wait gives it up, and
+ * so does every BUSY_MAX of work without one. */
+#include "engine/serve.h"
+#include "core/cbor.h"
+#include "core/lane.h"
+#include "engine/call.h"
+#include "engine/error.h"
+#include "engine/guard.h"
+#include "engine/output.h"
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_HOLD 1500        /* of a wait with the GIL */
+#define NS_SPIN_MAX 50000   /* of a wait before the futex */
+#define NS_SPIN_MIN 2000    /* never less, or it could not grow again */
+#define NS_BUSY_MAX 4000000 /* of work without giving up the GIL */
+#define NS_SPILL 50000000   /* between two pieces of output that are handed over early */
+#define SPILL_SIZE 4096     /* bytes of output that are handed over without a line's end */
+
+struct lane {
+    struct sb_lane *shared;
+    struct sb_ring requests, replies;
+    struct sb_incoming in;
+    struct sb_engine_session *session;
+    uint32_t index;
+    bool queued, broken;
+};
+
+static struct {
+    struct sb_control *control;
+    struct lane *lanes[SB_LANES];
+    uint32_t queue[SB_LANES]; /* lanes that may have requests: a ring */
+    uint32_t queue_first, queue_count;
+    bool spins;   /* more than one CPU */
+    bool writing; /* an answer is half written: no output may come between */
+    double ticks_per_ns;
+    uint64_t born_ticks, released, spilled; /* ticks */
+    int64_t born_ns;
+    uint64_t budget; /* of a spin, in ticks */
+} server;
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* A clock of a few nanoseconds a look; what it counts is found out along the way. */
+static inline uint64_t ticks(void)
+{
+#if defined __x86_64__
+    return __builtin_ia32_rdtsc();
+#else
+    uint64_t t;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+    return t;
+#endif
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint64_t ns(uint64_t n)
+{
+    return (uint64_t)((double)n * server.ticks_per_ns);
+}
+
+static void clock_begin(void)
+{
+    server.born_ticks = ticks();
+    server.born_ns = now_ns();
+    server.ticks_per_ns = 2.5;
+#if defined __aarch64__
+    uint64_t hz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+    server.ticks_per_ns = (double)hz / 1e9;
+#endif
+}
+
+/* x86-64 does not tell how fast its counter runs: once a millisecond has passed, we know. */
+static void clock_learn(void)
+{
+    int64_t passed = now_ns() - server.born_ns;
+    if (passed < 1000000)
+        return;
+    server.ticks_per_ns = (double)(ticks() - server.born_ticks) / (double)passed;
+    server.born_ns = INT64_MAX; /* never again */
+}
+
+static inline void relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
+/* ---- the doorbell ---------------------------------------------------------------------------- */
+
+static void enqueue(uint32_t lane)
+{
+    struct lane *l = server.lanes[lane];
+    if (!l) {
+        l = sb__calloc(sizeof *l);
+        if (!l)
+            return; /* its client waits; the next ring of the bell tries again */
+        l->index = lane;
+        l->shared = sb__lane(server.control, lane);
+        l->requests = sb__ring(server.control, lane, false, false);
+        l->replies = sb__ring(server.control, lane, true, true);
+        server.lanes[lane] = l;
+    }
+    if (l->queued || l->broken)
+        return;
+    l->queued = true;
+    server.queue[(server.queue_first + server.queue_count++) % SB_LANES] = lane;
+}
+
+static struct lane *dequeue(void)
+{
+    struct lane *l = server.lanes[server.queue[server.queue_first]];
+    server.queue_first = (server.queue_first + 1) % SB_LANES;
+    server.queue_count--;
+    l->queued = false;
+    return l;
+}
+
+static inline bool rung(void)
+{
+    return atomic_load_explicit(&server.control->doorbell, memory_order_relaxed) != 0;
+}
+
+/* Moves the lanes that have news to the queue. */
+static void collect(void)
+{
+    if (!rung())
+        return;
+    /* Acquire, here and below: pairs with the client's release of the bits after req_tail. */
+    uint32_t groups = atomic_exchange(&server.control->doorbell, 0) & ~SB_DOORBELL_SLEEPS;
+    while (groups) {
+        uint32_t group = (uint32_t)__builtin_ctz(groups);
+        groups &= groups - 1;
+        if (group >= SB_LANES / SB_LANE_GROUP)
+            break;
+        for (uint32_t word = 0; word < SB_LANE_GROUP / 64; word++) {
+            _Atomic uint64_t *ready = &server.control->ready[group * (SB_LANE_GROUP / 64) + word];
+            if (!atomic_load_explicit(ready, memory_order_relaxed))
+                continue;
+            uint64_t bits = atomic_exchange(ready, 0);
+            for (; bits; bits &= bits - 1)
+                enqueue(group * SB_LANE_GROUP + word * 64 + (uint32_t)__builtin_ctzll(bits));
+        }
+    }
+}
+
+static long futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+    return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+/* Waits until the bell rings; with the GIL, which it gives up and takes again unless the wait is
+ * short. 0, or -1 with an exception of a signal's handler. */
+static int wait_for_bell(void)
+{
+    uint64_t begin = ticks(), passed = 0;
+    if (server.spins)
+        for (; passed < ns(NS_HOLD); passed = ticks() - begin, relax())
+            if (rung())
+                return 0;
+    PyThreadState *state = PyEval_SaveThread();
+    bool found = false;
+    if (server.spins)
+        for (; passed < server.budget && !(found = rung()); passed = ticks() - begin)
+            relax();
+    if (found) {
+        server.budget += server.budget / 4;
+    } else {
+        uint32_t quiet = 0;
+        clock_learn();
+        sb__guard_idle();
+        uint64_t asleep = ticks();
+        if (atomic_compare_exchange_strong(&server.control->doorbell, &quiet, SB_DOORBELL_SLEEPS))
+            futex(&server.control->doorbell, FUTEX_WAIT, SB_DOORBELL_SLEEPS);
+        if (ticks() - asleep < ns(NS_SPIN_MAX))
+            server.budget *= 2; /* a longer spin would have met it */
+        else
+            server.budget -= server.budget / 4;
+    }
+    if (server.budget > ns(NS_SPIN_MAX))
+        server.budget = ns(NS_SPIN_MAX);
+    if (server.budget < ns(NS_SPIN_MIN))
+        server.budget = ns(NS_SPIN_MIN);
+    PyEval_RestoreThread(state);
+    server.released = ticks();
+    return PyErr_CheckSignals();
+}
+
+/* A handler of a signal raised between requests: what means the end ends the worker, anything else
+ * has nobody to go to. */
+static int handler_raised(void)
+{
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return -1;
+    PyErr_WriteUnraisable(NULL);
+    return 0;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void publish(struct lane *l)
+{
+    sb__ring_publish(&l->replies);
+    sb__ring_release(&l->requests);
+    /* Pairs with the client: it stores the word, then looks at the cursors. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (SB_UNLIKELY(atomic_load_explicit(&l->shared->word.futex, memory_order_relaxed)) &&
+        atomic_exchange(&l->shared->word.futex, 0))
+        futex(&l->shared->word.futex, FUTEX_WAKE, 1);
+}
+
+/* Writes whole frames; waits for room if there is none. 0; -1: the client's cursor makes no sense,
+ * or a handler's exception is pending. */
+static int write_frames(struct lane *l, const uint8_t *p, size_t size)
+{
+    server.writing = true;
+    int rc = 0;
+    while (size) {
+        uint32_t left;
+        memcpy(&left, p, sizeof left); /* our own frames */
+        size -= left;
+        while (left && rc == 0) {
+            size_t m = sb__ring_write(&l->replies, p, left, true);
+            p += m;
+            left -= (uint32_t)m;
+            if (!left)
+                break;
+            publish(l);
+            if (l->replies.broken)
+                rc = -1;
+            else if (!m && wait_for_bell() < 0)
+                rc = handler_raised();
+            collect(); /* the bell rang for room, or for others: they are not lost */
+        }
+        if (rc < 0)
+            break;
+    }
+    publish(l);
+    server.writing = false;
+    return rc;
+}
+
+/* Hands over output while the call that prints it still runs: whole lines now and then, if there is
+ * room for them at once. Any Python thread, with the GIL. */
+static void spill(struct sb_engine_session *s)
+{
+    struct lane *l = s->owner;
+    struct sb_buf *out = &s->output;
+    if (server.writing || !out->len || sb__guard_forked())
+        return;
+    if (out->len < SPILL_SIZE &&
+        (out->ptr[out->len - 1] != '\n' || ticks() - server.spilled < ns(NS_SPILL)))
+        return;
+    struct sb_buf frames = { 0 };
+    size_t need = out->len * 12; /* an empty record is 5 bytes; its frame 45, and padding */
+    if (need > SB_RING_SIZE || sb__ring_room(&l->replies, need) < need)
+        return;
+    sb__output_take(s, &frames, s->seq);
+    const uint8_t *p = frames.ptr;
+    for (size_t left = frames.len; left && !frames.failed;) {
+        uint32_t size;
+        memcpy(&size, p, sizeof size);
+        sb__ring_write(&l->replies, p, size, true);
+        p += size;
+        left -= size;
+    }
+    sb__buf_reset(&frames);
+    sb__ring_publish(&l->replies);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_exchange(&l->shared->word.futex, 0))
+        futex(&l->shared->word.futex, FUTEX_WAKE, 1);
+    server.spilled = ticks();
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void unbind(struct lane *l)
+{
+    if (!l->session)
+        return;
+    sb__output_dump(l->session);
+    sb__session_free(l->session);
+    l->session = NULL;
+}
+
+/* The request cannot be answered as it should: says so, if somebody waits, and drops the session. */
+static int refuse(struct lane *l, const struct sb_frame *h, sb_code code, const char *why)
+{
+    struct sb_buf frame = { 0 };
+    int rc = 0;
+    unbind(l);
+    if ((h->flags & SB_FLAG_WAIT) && sb__buf_room(&frame, sizeof *h)) {
+        frame.len = sizeof *h;
+        sb__error_put(&frame, code, why);
+        sb__put_uint(&frame, 0);
+        struct sb_frame answer = { .size = (uint32_t)frame.len,
+                                   .kind = SB_FRAME_ERROR,
+                                   .session = h->session,
+                                   .epoch = h->epoch,
+                                   .seq = h->seq,
+                                   .id = h->seq };
+        if (!frame.failed) {
+            memcpy(frame.ptr, &answer, sizeof answer);
+            rc = write_frames(l, frame.ptr, frame.len);
+        }
+    }
+    sb__buf_reset(&frame);
+    publish(l);
+    return rc;
+}
+
+static bool bind_session(struct lane *l, uint32_t tag)
+{
+    unbind(l); /* a client that never said CLOSE */
+    l->session = sb__session_new(tag);
+    if (!l->session)
+        return false;
+    l->session->owner = l;
+    l->session->spill = spill;
+    l->session->thread = PyThread_get_thread_ident();
+    return true;
+}
+
+/* Runs the frame in l->in. 0, or -1: as write_frames. */
+static int run(struct lane *l)
+{
+    struct sb_frame h;
+    memcpy(&h, l->in.buf.ptr, sizeof h);
+    if (h.kind == SB_FRAME_OPEN) {
+        if (!h.session || h.session >> (64 - SB_ID_TAG_SHIFT))
+            return refuse(l, &h, SB_E_PROTOCOL, "a session's tag has 16 bits");
+        if (!bind_session(l, h.session))
+            return refuse(l, &h, SB_E_MEMORY, "out of memory");
+    }
+    struct sb_engine_session *s = l->session;
+    if (!s)
+        return refuse(l, &h, SB_E_PROTOCOL, "a request without a session");
+    bool deadline =
+        (h.flags & SB_FLAG_DEADLINE) && (h.kind == SB_FRAME_CALL || h.kind == SB_FRAME_SYNC);
+    uint64_t key = (uint64_t)s->tag << SB_ID_TAG_SHIFT | (h.seq & SB_RUNNING_SEQ);
+    bool begun = sb__guard_begin(key, deadline, l->shared);
+    int rc = begun ? sb__run(s, l->in.buf.ptr, l->in.buf.len, &h)
+                   : sb__run_withdrawn(s, l->in.buf.ptr, l->in.buf.len);
+    if (SB_UNLIKELY(sb__guard_forked()))
+        sb__guard_child();
+    if (begun && SB_UNLIKELY(sb__guard_end(key, deadline)) && rc == 0)
+        rc = sb__run_late(s, &h);
+    if (SB_UNLIKELY(rc == -2))
+        return refuse(l, &h, SB_E_PROTOCOL, (const char *)s->answer.ptr);
+    if (SB_UNLIKELY(rc < 0))
+        return refuse(l, &h, SB_E_MEMORY, "out of memory for the answer");
+    if (SB_LIKELY(s->answer.len))
+        rc = write_frames(l, s->answer.ptr, s->answer.len);
+    else
+        publish(l);
+    if (SB_UNLIKELY(s->answer.cap > 1u << 20))
+        sb__buf_reset(&s->answer);
+    if (h.kind == SB_FRAME_CLOSE)
+        unbind(l);
+    return rc;
+}
+
+/* One request of a lane. -1: a handler's exception that ends the worker. */
+static int turn(struct lane *l)
+{
+    int rc = sb__ring_read(&l->requests, &l->in);
+    if (rc == 0) {
+        if (l->in.size)
+            publish(l); /* room for the frame's next part */
+        return 0;
+    }
+    if (rc > 0) {
+        rc = run(l);
+        sb__incoming_next(&l->in);
+    }
+    if (SB_UNLIKELY(rc < 0)) {
+        if (PyErr_Occurred())
+            return -1;
+        unbind(l);
+        l->broken = true;
+        sb__buf_reset(&l->in.buf);
+        return 0;
+    }
+    if (sb__ring_ready(&l->requests) || l->requests.broken)
+        enqueue(l->index);
+    return 0;
+}
+
+static int loop(void)
+{
+    for (;;) {
+        collect();
+        if (!server.queue_count) {
+            if (wait_for_bell() < 0 && handler_raised() < 0)
+                return -1;
+            continue;
+        }
+        if (turn(dequeue()) < 0)
+            return -1;
+        if (SB_UNLIKELY(ticks() - server.released > ns(NS_BUSY_MAX))) {
+            PyEval_RestoreThread(PyEval_SaveThread());
+            server.released = ticks();
+        }
+    }
+}
+
+/* ---- the module's functions ------------------------------------------------------------------ */
+
+static void check_versions(const struct sb_control *c, int dump)
+{
+    if (c->version >= SB_PROTOCOL_MIN && c->version_min <= SB_PROTOCOL)
+        return;
+    char why[200];
+    snprintf(why, sizeof why,
+             "the engine's protocol is version %d and reaches back to %d, the program's is version "
+             "%u and reaches back to %u",
+             SB_PROTOCOL, SB_PROTOCOL_MIN, c->version, c->version_min);
+    sb__guard_fail(dump, why);
+}
+
+PyObject *sb__serve(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int lanes, dump, lifeline;
+    if (!PyArg_ParseTuple(args, "iii:serve", &lanes, &dump, &lifeline))
+        return NULL;
+    if (server.control) {
+        PyErr_SetString(PyExc_RuntimeError, "this process serves already");
+        return NULL;
+    }
+    if (sb__python_load() < 0)
+        return NULL;
+    struct sb_control *control = sb__guard_attach(lanes, dump, lifeline, sb__py.timeout);
+    if (!control)
+        return NULL;
+    check_versions(control, dump);
+    server.control = control;
+    cpu_set_t cpus;
+    server.spins = sched_getaffinity(0, sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) > 1;
+    clock_begin();
+    server.budget = ns(NS_SPIN_MAX / 2);
+    server.released = server.born_ticks;
+    sb__guard_ready();
+    loop();
+    return NULL;
+}
+
+PyObject *sb__serve_fail(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int dump;
+    const char *why;
+    if (!PyArg_ParseTuple(args, "is:fail", &dump, &why))
+        return NULL;
+    sb__guard_fail(dump, why);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The worker's loop. */
+#ifndef SB_ENGINE_SERVE_H
+#define SB_ENGINE_SERVE_H
+
+#include "engine/python.h"
+
+/* serve(lanes, dump, lifeline): makes this process a worker and answers requests until the program
+ * ends it. Returns only with an exception: it could not begin, or a signal's handler wants to end
+ * the process. */
+PyObject *sb__serve(PyObject *module, PyObject *args);
+
+/* fail(dump, why): tells the program why this worker does not start, and ends it. */
+PyObject *sb__serve_fail(PyObject *module, PyObject *args);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine's half of a session: its objects by id, its error and epoch, its output that waits to be
+ * handed over, and the buffer of its answers. Entered with the GIL, by one thread at a time, but for
+ * `interrupted` (sb_engine_api.interrupt) and the output (any Python thread), which hold the GIL as
+ * well. */
+#ifndef SB_ENGINE_SESSION_H
+#define SB_ENGINE_SESSION_H
+
+#include "core/buf.h"
+#include "core/frame.h"
+#include "engine/python.h"
+#include <snakebridge.h>
+
+struct sb_entry {
+    uint64_t id; /* 0: free */
+    PyObject *object;
+};
+
+/* What the engine itself has to say against a request; Python's exceptions are kept by Python. */
+struct sb_fault {
+    sb_code code; /* SB_OK: none */
+    char text[600];
+};
+
+struct sb_engine_session {
+    uint32_t tag;
+    uint64_t counter; /* of the next engine-chosen id */
+    struct sb_entry *entries;
+    size_t mask, used; /* capacity - 1, a power of two less one; or both 0 */
+
+    bool failed;
+    uint32_t failed_epoch;
+    uint64_t failed_seq, skipped;
+    struct sb_buf error; /* the first error's array but for its last item, `skipped` */
+    struct sb_fault fault;
+
+    struct sb_buf answer;
+    struct sb_buf output; /* records: stream (1), length (4), text */
+    size_t output_last;   /* where the last record begins */
+    bool waits;           /* the running request has WAIT */
+    bool late;            /* its answer is SB_E_TIMEOUT already */
+    uint64_t first_new;   /* engine-chosen ids from here on were given out by it */
+    uint64_t seq;         /* the running request */
+    uint32_t epoch;       /* its error epoch */
+    void (*spill)(struct sb_engine_session *s); /* worker: hands over output early, or NULL */
+    void *owner;                                /* for spill */
+    struct sb_engine_session *outer, *inner;    /* running sessions: a list, innermost first */
+
+    unsigned long thread;   /* Python's identifier of the thread that runs the request */
+    uint64_t interruptible; /* in-process: the request that may be interrupted, or 0 */
+    bool interrupted;
+};
+
+/* The current request cannot be done: code and text. The first one counts. Returns -1. */
+int sb__fault(struct sb_engine_session *s, sb_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct sb_engine_session *sb__session_new(uint32_t tag);
+/* Drops all objects and what is pending; with the GIL. */
+void sb__session_clear(struct sb_engine_session *s);
+void sb__session_free(struct sb_engine_session *s); /* clears first */
+
+/* Keeps a reference to `o` under `id` (which must be free). 0, or -1 for want of memory with a
+ * Python MemoryError set. */
+int sb__session_keep(struct sb_engine_session *s, uint64_t id, PyObject *o) SB_MUST_USE;
+/* The same with an id that the engine chooses, in *id. */
+int sb__session_keep_new(struct sb_engine_session *s, PyObject *o, uint64_t *id) SB_MUST_USE;
+/* The object (borrowed), or NULL. */
+PyObject *sb__session_find(const struct sb_engine_session *s, uint64_t id);
+/* As an argument: id 0 is None; NULL with a fault for a stale or foreign id. Borrowed. */
+PyObject *sb__session_object(struct sb_engine_session *s, uint64_t id);
+void sb__session_drop(struct sb_engine_session *s, uint64_t id);
+
+/* Forgets the error: the program has cleared it. */
+void sb__session_recover(struct sb_engine_session *s);
+
+#endif
