@@ -137,6 +137,7 @@ int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
     /* Nothing runs: either it is about to begin, or its answer is on the way, or the worker is stuck
      * (stopped, for instance) or lies. Or it is being killed already. */
     int64_t end = watch->seen_due + sb__deadline_grace;
+    sb__lane_wake(l); /* in case a worker that was stopped has not */
     if (now < end)
         return now + 5 * SB_MILLISECOND < end ? now + 5 * SB_MILLISECOND : end;
     if (key == 0 && kill_at(l, 0, now))

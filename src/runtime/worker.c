@@ -74,21 +74,22 @@ static int died(struct sb_worker_link *l)
     if (atomic_load(&w->state) == SB_WORKER_DEAD)
         status = w->status;
     uint32_t killed = atomic_load(&w->killed);
-    bool ours = killed == l->base.session && l->ladder.killed_at;
+    bool ours = killed == l->base.session && l->ladder.killed_at && l->base.deadline &&
+                l->ladder.seq == l->base.deadline_seq;
     struct sb_buf *text = &l->base.message;
     text->len = 0;
     if (ours) {
         sb__deadline_explain(l, text);
     } else if (killed) {
-        sb__buf_print(text, "the worker was ended because the call of another session did not "
-                            "end at its deadline");
+        sb__buf_print(text, "the worker was ended because another call did not end when its time "
+                            "ran out");
     } else {
         sb__worker_obituary(w, status, text);
     }
     if (ours || atomic_load(&w->control->crashed))
         sb__worker_stack(w, &l->base.stack);
     pthread_mutex_unlock(&sb__monitor_lock);
-    return fail(l, ours ? SB_E_TIMEOUT : w->rejected ? SB_E_PROTOCOL : SB_E_WORKER_DIED);
+    return fail(l, ours ? SB_E_TIMEOUT : SB_E_WORKER_DIED);
 }
 
 /* The monitor has decided about the request that is being waited for. */

@@ -124,7 +124,7 @@ static void lie(uint32_t lane, const struct sb_frame *to, const char *what)
         return;
     }
     if (!strcmp(what, "head")) {
-        atomic_fetch_sub(&l->req_head, 4096);
+        atomic_fetch_add(&l->req_head, 4096);
         answer(lane, to, SB_FRAME_REPLY, NULL, 0);
         return;
     }
@@ -327,7 +327,7 @@ static void say_hello(uint32_t hello, uint32_t version)
     wake(&control->hello);
 }
 
-/* Arguments: worker.py 3 4 5 engine words... */
+/* Arguments: worker.py engine 3 4 5 words... */
 int main(int argc, char **argv)
 {
     static const char *const names[] = {
@@ -338,7 +338,7 @@ int main(int argc, char **argv)
     bool words = true, fail = false, hang = false;
     unsigned version = SB_PROTOCOL;
     int early = -1;
-    if (argc < 6 || strcmp(argv[2], "3"))
+    if (argc < 6 || strcmp(argv[3], "3"))
         return 64;
     for (int i = 6; i < argc; i++) {
         char *word = argv[i], *colon = strchr(word, ':');

@@ -37,7 +37,7 @@ enum step {
  * "fail" (hello says failed), "version:N", "child" (starts a child that sleeps), "nowords" (holds
  * no robust word).
  *
- * Bodies of CALL: "echo ..." is answered with itself. "spin" (for ever), "sleep" (until interrupted:
+ * Bodies of CALL: "echo ..." is answered with itself, "nap N" too, after N ms. "spin" (for ever), "sleep" (until interrupted:
  * answers "interrupted"), "deaf" (sleeps on), "mute" (no answer), "big N" (N bytes), "output N M"
  * (N OUTPUT frames of M bytes first), "kill", "exit N", "stop", "crash", "exec", "pid", and lies:
  * "lie cursor", "lie head", "lie size", "lie kind", "lie session", "lie short", "lie segments",
