@@ -13,7 +13,11 @@
 #include <snakebridge_gen.h>
 #include <stdlib.h>
 #include <string.h>
-#pragma GCC diagnostic ignored "-Wpedantic" /* empty "..." in the macros below */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#else
+#pragma GCC system_header /* as generated headers do: an empty "..." is standard only since C23 */
+#endif
 
 typedef union sbtest_Box {
     sb_object object;
