@@ -246,7 +246,7 @@ static void serve_lane(uint32_t lane)
     int got;
     for (;;) {
         uint64_t before = p->req.pos;
-        if (sb__ring_ready(&p->req) > sizeof(struct sb_frame) + 8 && !p->in.size)
+        if (sb__ring_ready(&p->req) > sizeof(struct sb_frame) && !p->in.size)
             step(STEP_REQUEST_SEEN);
         got = sb__ring_read(&p->req, &p->in);
         struct sb_frame head = { 0 };
