@@ -5,6 +5,7 @@
 #include "py/math.h"
 #include "py/numpy/linalg.h"
 #include "py/pandas.h"
+#include "py/pandas/api/typing.h"
 #include "py/pathlib.h"
 
 enum { MONTHS = 12 };
@@ -21,8 +22,8 @@ int main(void)
     pandas_DataFrame days =
         pandas_read_csv(py, file, .index_col = SB("date"), .parse_dates = SB_LIST(py, "date"));
     sb_value month = sb_attr(py, pandas_DataFrame_index(py, days), "month");
-    pandas_DataFrame year = pandas_DataFrameGroupBy_mean(
-        py, pandas_DataFrame_groupby(py, days, month), .numeric_only = true);
+    pandas_DataFrame year = pandas_api_typing_DataFrameGroupBy_mean(
+        py, pandas_DataFrame_groupby(py, days, .by = month), .numeric_only = true);
 
     /* The warmest hour of a month: c0 + c1 cos t + c2 sin t, by least squares. */
     double wave[MONTHS][3], fit[MONTHS] = { 0 };
@@ -39,7 +40,7 @@ int main(void)
         fit[m] = c[0] * wave[m][0] + c[1] * wave[m][1] + c[2] * wave[m][2];
 
     year = pandas_DataFrame_assign(py, year, .kwargs = SB_DICT(py, "fit", &fits));
-    year = pandas_DataFrame_sort_values(py, year, "temp_max", .ascending = false);
+    year = pandas_DataFrame_sort_values(py, year, "temp_max", .ascending = SB_FALSE);
     sb_value shown = SB_LIST(py, "date", "temp_max", "fit", "precipitation", "wind");
     const double *row =
         SB_DATA(py,

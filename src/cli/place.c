@@ -39,6 +39,7 @@ sb_project place_table(const place *at, const parts *p)
         .transport = at->found.transport,
         .python_path = at->found.python_path,
         .root = at->root,
+        .libpython = at->found.libpython,
     };
 }
 

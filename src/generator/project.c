@@ -96,6 +96,7 @@ int sbg_project_table(const json_t *done, struct sbg_project_table *table, const
     for (size_t i = 0; i < count; i++)
         (*paths)[i] = json_string_value(json_array_get(list, i));
     table->python = json_string_value(json_object_get(done, "python"));
+    table->libpython = json_string_value(json_object_get(done, "libpython"));
     table->transport = json_string_value(json_object_get(done, "transport"));
     table->python_path = count ? *paths : NULL;
     return 0;
@@ -103,7 +104,7 @@ int sbg_project_table(const json_t *done, struct sbg_project_table *table, const
 
 int sbg_project_save(const char *folder, const json_t *done)
 {
-    static const char *const kept[] = { "python", "python_path", "transport" };
+    static const char *const kept[] = { "libpython", "python", "python_path", "transport" };
     char *path = NULL, *text = NULL;
     int rc = -1;
     json_t *table = json_object();
