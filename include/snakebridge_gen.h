@@ -57,8 +57,6 @@ typedef struct sb_fn {
     const char *name, *sig;
 } sb_fn;
 
-/* *args of a function that has options too: py_print(py, SB_ARGS("a", 1), .sep = ""). */
-#define SB_ARGS(...) SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__)
 /* In C, `x` as a value if its type is one of the associations, which give sb_wrap_'s tag; in C++ overloads do it. */
 #define SB_TAKE_(x, ...) SB_TAKE_AS_(SB_CAT_(sb_x_, __COUNTER__), x, __VA_ARGS__)
 #define SB_TAKE_AS_(v, x, ...)                                                                     \

@@ -16,7 +16,6 @@ struct sbg_enum {
     const char **enumerators;
     size_t count;
     struct sbg_library *library; /* whose _types.h has it */
-    bool used;
 };
 
 /* A parameter that takes one of some classes: a macro in C, overloads in C++. */
@@ -96,6 +95,7 @@ bool sbg_sees(const struct sbg_library *a, const struct sbg_library *of);
 /* Is `c` a subclass of `base`, or the same? */
 bool sbg_is_subclass(const struct sbg_class *c, const struct sbg_class *base);
 bool sbg_has_base(const struct sbg_class *c, const char *key);
+bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b);
 
 /* types.c */
 enum sbg_role { SBG_AS_PARAM, SBG_AS_OPTION, SBG_AS_RESULT };
@@ -154,6 +154,8 @@ struct sbg_header {
     struct sbg_map includes; /* headers this one needs */
 };
 void sbg_need_library(struct sbg_header *h, const struct sbg_library *library);
+/* Makes the types of all named tuples, before any header of types is written: they may bring enums. */
+void sbg_map_fields(struct sbg_bindings *b);
 void sbg_emit_types(struct sbg_header *h);
 void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f);
 /* Everything of a module: its classes' functions, its functions and variables, the names it re-exports. */

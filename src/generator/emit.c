@@ -313,10 +313,11 @@ static struct sbg_file finish(struct sbg_header *h)
 
 static void add_field(struct sbg_text *to, const char *name, const char *value)
 {
-    if (!value)
-        return;
     sbg_addf(to, "    .%s = ", name);
-    sbg_add_c_string(to, value);
+    if (value)
+        sbg_add_c_string(to, value);
+    else
+        sbg_add(to, "NULL");
     sbg_add(to, ",\n");
 }
 
@@ -329,24 +330,25 @@ static struct sbg_file make_project(const struct sbg_project_table *project)
                             "#ifndef SB_py__project_h_\n#define SB_py__project_h_\n"
                             "#include <snakebridge.h>\n"
                             "#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
-    if (p->python_path && p->python_path[0]) {
+    bool path = p->python_path && p->python_path[0];
+    if (path) {
         sbg_add(&text, "static const char *const sb_project_path_[] = {\n");
-        for (const char *const *path = p->python_path; *path; path++) {
+        for (const char *const *one = p->python_path; *one; one++) {
             sbg_add(&text, "    ");
-            sbg_add_c_string(&text, *path);
+            sbg_add_c_string(&text, *one);
             sbg_add(&text, ",\n");
         }
         sbg_add(&text, "    NULL,\n};\n");
     }
-    sbg_add(&text,
-            "const sb_project sb_project_ __attribute__((weak, visibility(\"hidden\"))) = {\n"
-            "    .size = sizeof(sb_project),\n");
+    sbg_add(&text, "const sb_project sb_project_ = { /* weak, as declared: in each file, once in a "
+                   "program */\n"
+                   "    .size = sizeof(sb_project),\n");
     add_field(&text, "python", p->python);
     add_field(&text, "engine", p->engine);
     add_field(&text, "transport", p->transport);
-    if (p->python_path && p->python_path[0])
-        sbg_add(&text, "    .python_path = sb_project_path_,\n");
+    sbg_addf(&text, "    .python_path = %s,\n", path ? "sb_project_path_" : "NULL");
     add_field(&text, "root", p->root);
+    add_field(&text, "libpython", p->libpython);
     sbg_add(&text, "};\n#ifdef __cplusplus\n} /* extern \"C\" */\n#endif\n#endif\n");
     return (struct sbg_file) { "py/_project.h", text.ptr, text.len };
 }
@@ -383,6 +385,7 @@ int sbg_emit(const struct sbg_emit_options *options, struct sbg_report *report)
             sbg_emit_module(&h, module);
             files[count++] = finish(&h);
         }
+    sbg_map_fields(&b);
     for (size_t l = 0; l < b.library_count; l++) {
         struct sbg_library *library = &b.libraries[l];
         struct sbg_header h = { .b = &b, .library = library, .name = library->types_header };

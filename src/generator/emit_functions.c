@@ -201,14 +201,18 @@ static void emit_all(struct sbg_header *h, const struct sbg_source *source)
         sbg_emit_function(h, functions[i]);
 }
 
-/* Inherited functions share the enums of the class that defines them. */
+/* An inherited function shares the enums of the class that defines it, if it takes the same there. */
 static const char *enum_base(struct sbg_bindings *b, const struct sbg_class *c,
                              const struct sbg_member *m)
 {
     const struct sbg_class *from = m->from ? sbg_find_class(b, m->from) : NULL;
-    if (!from || !from->c_name || from->library != c->library)
+    if (!from || from == c || !from->c_name || from->library != c->library)
         return m->c_name;
-    return sbg_printf(&b->arena, "%s%s", from->c_name, m->c_name + strlen(c->c_name));
+    for (size_t i = 0; i < from->member_count; i++)
+        if (strcmp(from->members[i].name, m->name) == 0 && from->members[i].c_name &&
+            sbg_same_params(&from->members[i].sigs, &m->sigs))
+            return from->members[i].c_name;
+    return m->c_name;
 }
 
 static void emit_member(struct sbg_header *h, const struct sbg_class *c, const struct sbg_member *m)

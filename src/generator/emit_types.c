@@ -92,6 +92,21 @@ static void emit_enum(struct sbg_header *h, const struct sbg_enum *e)
     sbg_addf(&h->body, "} %s;\n\n", e->c_name);
 }
 
+static struct sbg_ctype fields_of(struct sbg_bindings *b, const struct sbg_class *c)
+{
+    const struct sbg_type type = { .kind = SBG_INST, .name = c->key };
+    const struct sbg_use use = { c->library, NULL, SBG_AS_RESULT, NULL, c->key, c->c_name };
+    return sbg_map_type(b, &type, &use);
+}
+
+void sbg_map_fields(struct sbg_bindings *b)
+{
+    for (size_t l = 0; l < b->library_count; l++)
+        for (size_t i = 0; i < b->libraries[l].class_count; i++)
+            if (b->libraries[l].classes[i].c_name && b->libraries[l].classes[i].by_fields)
+                fields_of(b, &b->libraries[l].classes[i]);
+}
+
 static void emit_fields(struct sbg_header *h, const struct sbg_class *c,
                         const struct sbg_ctype *type)
 {
@@ -147,22 +162,16 @@ void sbg_emit_types(struct sbg_header *h)
         else if (c->c_name && c->flags_int)
             emit_flags(h, c);
     }
-    struct sbg_ctype *structs = SBG_ARRAY(&b->arena, struct sbg_ctype, library->class_count);
-    for (size_t i = 0; i < library->class_count; i++) {
-        const struct sbg_class *c = &library->classes[i];
-        const struct sbg_type type = { .kind = SBG_INST, .name = c->key };
-        const struct sbg_use use = { library, NULL, SBG_AS_RESULT, NULL, c->key, c->c_name };
-        if (c->c_name && c->by_fields)
-            structs[i] = sbg_map_type(b, &type, &use);
-    }
     if (b->enum_count)
         qsort(b->enum_list, b->enum_count, sizeof *b->enum_list, by_enum_name);
     for (size_t i = 0; i < b->enum_count; i++)
         if (b->enum_list[i]->library == library)
             emit_enum(h, b->enum_list[i]);
     for (size_t i = 0; i < library->class_count; i++)
-        if (structs[i].code)
-            emit_fields(h, &library->classes[i], &structs[i]);
+        if (library->classes[i].c_name && library->classes[i].by_fields) {
+            const struct sbg_ctype type = fields_of(b, &library->classes[i]);
+            emit_fields(h, &library->classes[i], &type);
+        }
     if (b->acceptor_count)
         qsort(b->acceptor_list, b->acceptor_count, sizeof *b->acceptor_list, by_acceptor_name);
     for (int cxx = 0; cxx < 2; cxx++) {

@@ -109,7 +109,8 @@ void sbg_addv(struct sbg_text *text, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    char probe[1];
+    int len = vsnprintf(probe, sizeof probe, format, args);
     if (len < 0)
         out_of_memory();
     char *p = grow(text, (size_t)len);

@@ -273,19 +273,28 @@ static void name_class(struct sbg_bindings *b, struct sbg_library *library, stru
 
 /* ---- functions ---- */
 
-/* `name` ends in a suffix of ours behind another name of its scope: foo_opts beside foo. */
+/* What a name of a scope can have behind its C name. */
+enum tail { TAIL_FUNCTION = 1, TAIL_CLASS = 2, TAIL_SETTABLE = 4 };
+
+/* `name` ends in a suffix of ours behind another name of its scope: foo_opts beside foo(). */
 static bool is_ours(const struct sbg_map *scope, const char *name)
 {
-    static const char *const suffixes[] = { "_set",  "_opts", "_result", "_submit",
-                                            "_iter", "_new",  "_from" };
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        size_t len = strlen(name), end = strlen(suffixes[i]);
+    static const struct {
+        const char *suffix;
+        enum tail tail;
+    } tails[] = { { "_set", TAIL_SETTABLE },    { "_opts", TAIL_FUNCTION },
+                  { "_result", TAIL_FUNCTION }, { "_submit", TAIL_FUNCTION },
+                  { "_iter", TAIL_FUNCTION },   { "_new", TAIL_CLASS },
+                  { "_from", TAIL_CLASS } };
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        size_t len = strlen(name), end = strlen(tails[i].suffix);
         char stem[256];
-        if (len <= end || len - end >= sizeof stem || strcmp(name + len - end, suffixes[i]) != 0)
+        if (len <= end || len - end >= sizeof stem ||
+            strcmp(name + len - end, tails[i].suffix) != 0)
             continue;
         memcpy(stem, name, len - end);
         stem[len - end] = 0;
-        if (sbg_map_get(scope, stem))
+        if ((size_t)sbg_map_get(scope, stem) & tails[i].tail)
             return true;
     }
     return false;
@@ -319,7 +328,8 @@ static void name_members(struct sbg_bindings *b, struct sbg_class *c)
     struct sbg_map scope = { 0 };
     const char *shown = c->public ? c->public : c->key;
     for (size_t i = 0; i < c->member_count; i++)
-        sbg_map_put(&scope, c->members[i].name, &c->members[i]);
+        sbg_map_put(&scope, c->members[i].name,
+                    (void *)(size_t)(c->members[i].settable ? TAIL_SETTABLE : TAIL_FUNCTION));
     for (int special = 0; special < 2; special++) /* a method add() goes before __add__ */
         for (size_t i = 0; i < c->member_count; i++) {
             struct sbg_member *m = &c->members[i];
@@ -353,13 +363,13 @@ static size_t dots(const char *name)
     return n;
 }
 
-static bool same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b)
+bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b)
 {
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++) {
         const struct sbg_sig *x = &a->sig[i], *y = &b->sig[i];
-        if (x->count != y->count || !sbg_same_type(x->returns, y->returns))
+        if (x->count != y->count)
             return false;
         for (size_t p = 0; p < x->count; p++)
             if (strcmp(x->params[p].name, y->params[p].name) != 0 ||
@@ -368,6 +378,16 @@ static bool same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b)
                 !sbg_same_type(x->params[p].type, y->params[p].type))
                 return false;
     }
+    return true;
+}
+
+static bool same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b)
+{
+    if (!sbg_same_params(a, b))
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!sbg_same_type(a->sig[i].returns, b->sig[i].returns))
+            return false;
     return true;
 }
 
@@ -418,7 +438,8 @@ static void name_symbols(struct sbg_bindings *b, struct sbg_module *m)
         return;
     struct sbg_map scope = { 0 };
     for (size_t i = 0; i < m->symbol_count; i++)
-        sbg_map_put(&scope, m->symbols[i].name, &m->symbols[i]);
+        sbg_map_put(&scope, m->symbols[i].name,
+                    (void *)(size_t)(m->symbols[i].kind == SBG_CLASS ? TAIL_CLASS : TAIL_FUNCTION));
     const char *prefix = module_prefix(b, m);
     for (size_t i = 0; i < m->symbol_count; i++) {
         struct sbg_symbol *s = &m->symbols[i];
@@ -427,8 +448,8 @@ static void name_symbols(struct sbg_bindings *b, struct sbg_module *m)
             continue;
         if (s->kind == SBG_CLASS) {
             const struct sbg_class *c = sbg_find_class(b, s->refer);
-            if (!c || !c->c_name || (c->public && strcmp(c->public, python) == 0))
-                continue; /* no C type, or named already */
+            if (!c || (c->public && strcmp(c->public, python) == 0))
+                continue; /* unknown, or named already */
         }
         s->c_name = claim_in(b, &scope, prefix, s->name, sbg_word(&b->arena, s->name), python);
     }
@@ -463,16 +484,18 @@ void sbg_assign_names(struct sbg_bindings *b)
     }
     for (size_t l = 0; l < b->library_count; l++) {
         struct sbg_library *library = &b->libraries[l];
-        for (int private = 0; private < 2; private ++)
+        find_origins(library);
+        for (int private = 0; private < 2; private ++) { /* what is public has the first choice */
             for (size_t c = 0; c < library->class_count; c++)
                 if ((library->classes[c].public == NULL) == private)
                     name_class(b, library, &library->classes[c]);
-        for (size_t c = 0; c < library->class_count; c++)
-            name_members(b, &library->classes[c]);
-        for (size_t c = 0; c < library->class_count; c++)
-            name_enumerators(b, &library->classes[c]);
-        find_origins(library);
-        for (size_t m = 0; m < library->module_count; m++)
-            name_symbols(b, &library->modules[m]);
+            for (size_t m = 0; m < library->module_count && !private; m++)
+                name_symbols(b, &library->modules[m]);
+            for (size_t c = 0; c < library->class_count; c++)
+                if ((library->classes[c].public == NULL) == private) {
+                    name_members(b, &library->classes[c]);
+                    name_enumerators(b, &library->classes[c]);
+                }
+        }
     }
 }

@@ -27,7 +27,8 @@ struct overloads {
     size_t count;
     struct merged *params;
     size_t param_count;
-    bool args, kwargs;
+    const char *args; /* the name of *args, or NULL */
+    bool kwargs;
 };
 
 /* ---- merging ---- */
@@ -48,6 +49,14 @@ static size_t named_count(const struct sbg_sig *sig)
     for (size_t i = 0; i < sig->count; i++)
         n += is_named(&sig->params[i]);
     return n;
+}
+
+static bool has_args(const struct sbg_sig *sig)
+{
+    for (size_t i = 0; i < sig->count; i++)
+        if (sig->params[i].kind == SBG_VAR_POSITIONAL)
+            return true;
+    return false;
 }
 
 static size_t required_count(const struct sbg_sig *sig)
@@ -101,7 +110,8 @@ static void merge_sig(struct sbg_bindings *b, struct overloads *o, const struct 
     size_t index = 0;
     for (size_t i = 0; i < sig->count; i++) {
         const struct sbg_param *p = &sig->params[i];
-        o->args = o->args || p->kind == SBG_VAR_POSITIONAL;
+        if (p->kind == SBG_VAR_POSITIONAL && !o->args)
+            o->args = p->name;
         o->kwargs = o->kwargs || p->kind == SBG_VAR_KEYWORD;
         if (is_named(p))
             merge_param(b, o, p, is_positional(p) ? index++ : NO_INDEX);
@@ -120,12 +130,15 @@ static void merge(struct sbg_bindings *b, struct overloads *o)
     size_t room = 0, longest = 0;
     for (size_t i = 0; i < o->count; i++) {
         room += o->sig[i]->count;
-        if (named_count(o->sig[i]) > named_count(o->sig[longest]))
+        if (has_args(o->sig[i]) < has_args(o->sig[longest]) ||
+            (has_args(o->sig[i]) == has_args(o->sig[longest]) &&
+             named_count(o->sig[i]) > named_count(o->sig[longest])))
             longest = i;
     }
     o->params = SBG_ARRAY(&b->arena, struct merged, room);
     o->param_count = 0;
-    o->args = o->kwargs = false;
+    o->args = NULL;
+    o->kwargs = false;
     if (o->count)
         merge_sig(b, o, o->sig[longest]);
     for (size_t i = 0; i < o->count; i++)
@@ -284,8 +297,7 @@ static struct sbg_arg make_arg(struct sbg_bindings *b, const struct sbg_source *
     return arg;
 }
 
-static void add_self(struct sbg_bindings *b, const struct sbg_source *s, struct sbg_function *f,
-                     struct names *names)
+static void add_self(const struct sbg_source *s, struct sbg_function *f, struct names *names)
 {
     if (!s->self)
         return;
@@ -295,7 +307,6 @@ static void add_self(struct sbg_bindings *b, const struct sbg_source *s, struct 
     if (self->type.code == 'o')
         self->type.cls = s->self;
     names->taken[names->count++] = "self";
-    (void)b;
 }
 
 static void add_variable(struct sbg_bindings *b, struct sbg_function *f, struct names *names,
@@ -327,7 +338,7 @@ static bool fits_no_call(const struct overloads *o)
 }
 
 /* A parameter's only value is what it is anyway. */
-static bool says_nothing(struct sbg_bindings *b, const struct merged *m, const char *decider,
+static bool says_nothing(struct sbg_bindings *b, const struct merged *m, bool decides,
                          const struct sbg_class *self)
 {
     const struct sbg_type *parts[4];
@@ -338,9 +349,8 @@ static bool says_nothing(struct sbg_bindings *b, const struct merged *m, const c
         return true;
     if (parts[0]->kind != SBG_LIT)
         return false;
-    return (decider && strcmp(decider, m->name) == 0) ||
-           (parts[0]->lit.kind == 'b' && m->value &&
-            strcmp(m->value, *parts[0]->lit.text == '1' ? "True" : "False") == 0);
+    return decides || (parts[0]->lit.kind == 'b' && m->value &&
+                       strcmp(m->value, *parts[0]->lit.text == '1' ? "True" : "False") == 0);
 }
 
 static void add_lines(struct sbg_bindings *b, const struct sbg_source *s, const struct overloads *o,
@@ -374,7 +384,7 @@ static struct sbg_function *begin(struct sbg_bindings *b, const struct sbg_sourc
     f->options = SBG_ARRAY(&b->arena, struct sbg_arg, param_count + 1);
     names->taken = SBG_ARRAY(&b->arena, const char *, param_count + 4);
     b->report->functions++;
-    add_self(b, s, f, names);
+    add_self(s, f, names);
     return f;
 }
 
@@ -386,12 +396,21 @@ static void end(struct sbg_bindings *b, struct sbg_function *f)
         f->result = sbg_claim(b, sbg_printf(&b->arena, "%s_result", f->c_name), f->python);
 }
 
+/* What goes through "..." may hold keywords, so what stands before it has to be a value or an object. */
+static void loosen(struct sbg_arg *arg)
+{
+    if (arg->type.code != 'o' && arg->type.code != 'v')
+        arg->type = (struct sbg_ctype) { .code = 'v' };
+}
+
 /* Takes what it is given: any arguments, keywords by SB_KW. */
 static struct sbg_function *make_open(struct sbg_bindings *b, const struct sbg_source *s,
                                       const struct overloads *o, struct sbg_ctype returns)
 {
     struct names names = { 0 };
     struct sbg_function *f = begin(b, s, 0, &names);
+    if (f->param_count)
+        loosen(&f->params[0]);
     add_variable(b, f, &names, "args", 'a');
     f->variadic = true;
     f->returns = returns;
@@ -399,57 +418,6 @@ static struct sbg_function *make_open(struct sbg_bindings *b, const struct sbg_s
                   ? "The overloads are called differently: arguments as in Python, keywords by "
                     "SB_KW."
                   : "No signature is known: arguments as in Python, keywords by SB_KW.";
-    add_lines(b, s, o, f);
-    end(b, f);
-    return f;
-}
-
-static struct sbg_function *build(struct sbg_bindings *b, const struct sbg_source *s,
-                                  struct overloads *o, struct sbg_ctype returns,
-                                  const char *const *deciders, size_t decider_count)
-{
-    merge(b, o);
-    if (!o->count || fits_no_call(o))
-        return make_open(b, s, o, returns);
-    struct names names = { 0 };
-    struct sbg_function *f = begin(b, s, o->param_count, &names);
-    bool in_order = true; /* what stands before is passed by position */
-    for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
-        bool required = m->required == o->count;
-        if (!required) {
-            in_order = false;
-            continue;
-        }
-        in_order = in_order && m->index == i;
-        struct sbg_arg arg = make_arg(b, s, m, false, &names);
-        arg.mark = in_order && !m->keyword_only ? 0 : '=';
-        f->params[f->param_count++] = arg;
-    }
-    for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
-        const char *decider = NULL;
-        for (size_t d = 0; d < decider_count; d++)
-            if (strcmp(deciders[d], m->name) == 0)
-                decider = m->name;
-        if (m->required == o->count || says_nothing(b, m, decider, s->scope))
-            continue;
-        if (o->args && m->positional_only)
-            continue; /* the first of *args then */
-        struct sbg_arg arg = make_arg(b, s, m, true, &names);
-        arg.mark = m->positional_only ? '/' : 0;
-        f->options[f->option_count++] = arg;
-    }
-    f->variadic = o->args && !f->option_count;
-    if (o->args)
-        add_variable(b, f, &names, "args", 'a');
-    if (o->kwargs && !f->variadic)
-        add_variable(b, f, &names, "kwargs", 'k');
-    if (f->variadic && o->kwargs)
-        f->note = "Keywords by SB_KW.";
-    else if (o->args && !f->variadic)
-        f->note = "*args is SB_ARGS(...).";
-    f->returns = returns;
     add_lines(b, s, o, f);
     end(b, f);
     return f;
@@ -463,14 +431,142 @@ static bool mentions(const char *const *words, size_t count, const char *word)
     return false;
 }
 
-size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *s,
+static void add_required(struct sbg_bindings *b, const struct sbg_source *s,
+                         const struct overloads *o, struct sbg_function *f, struct names *names)
+{
+    bool in_order = true; /* what stands before is passed by position */
+    for (size_t i = 0; i < o->param_count; i++) {
+        const struct merged *m = &o->params[i];
+        in_order = in_order && m->required == o->count && m->index == i;
+        if (m->required != o->count)
+            continue;
+        struct sbg_arg arg = make_arg(b, s, m, false, names);
+        arg.mark = in_order && !m->keyword_only ? 0 : '=';
+        f->params[f->param_count++] = arg;
+    }
+}
+
+static void add_optional(struct sbg_bindings *b, const struct sbg_source *s,
+                         const struct overloads *o, struct sbg_function *f, struct names *names,
+                         const char *const *deciders, size_t decider_count)
+{
+    for (size_t i = 0; i < o->param_count; i++) {
+        const struct merged *m = &o->params[i];
+        bool decides = mentions(deciders, decider_count, m->name);
+        if (m->required == o->count || says_nothing(b, m, decides, s->scope) ||
+            (o->args && m->positional_only))
+            continue;
+        struct sbg_arg arg = make_arg(b, s, m, true, names);
+        arg.mark = m->positional_only ? '/' : 0;
+        f->options[f->option_count++] = arg;
+    }
+}
+
+/* Adds to `out` the function of some overloads. *args with options beside them: where required parameters come first,
+ * *args is what few calls use, and gets a function of its own; where none does, it is all that most calls use, and the
+ * options are keywords by SB_KW. */
+static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct overloads *o,
+                    struct sbg_ctype returns, const char *const *deciders, size_t decider_count,
+                    const char *note, struct sbg_function **out)
+{
+    merge(b, o);
+    size_t required = 0, keyword_only = 0, optional = 0;
+    for (size_t i = 0; i < o->param_count; i++) {
+        const struct merged *m = &o->params[i];
+        required += m->required == o->count;
+        keyword_only += m->required == o->count && (m->keyword_only || m->index == NO_INDEX);
+        optional += m->required != o->count;
+    }
+    if (!o->count || fits_no_call(o) || (o->args && !(required && optional) && keyword_only)) {
+        out[0] = make_open(b, s, o, returns);
+        return 1;
+    }
+    struct names names = { 0 };
+    struct sbg_function *f = begin(b, s, o->param_count, &names);
+    f->note = note;
+    add_required(b, s, o, f, &names);
+    f->variadic = o->args && !(required && optional);
+    if (f->variadic) {
+        for (size_t i = 0; i < f->param_count && (optional || o->kwargs); i++)
+            loosen(&f->params[i]);
+        add_variable(b, f, &names, "args", 'a');
+        if (optional || o->kwargs)
+            f->note = "Keywords by SB_KW.";
+    } else {
+        add_optional(b, s, o, f, &names, deciders, decider_count);
+        if (o->kwargs)
+            add_variable(b, f, &names, "kwargs", 'k');
+    }
+    f->returns = returns;
+    add_lines(b, s, o, f);
+    end(b, f);
+    out[0] = f;
+    if (!o->args || f->variadic)
+        return 1;
+    struct sbg_source open = *s;
+    const char *word = sbg_word(&b->arena, o->args + strspn(o->args, "_"));
+    open.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_by_%s", s->c_name, word), s->python);
+    open.doc = "";
+    out[1] = make_open(b, &open, o, returns);
+    out[1]->note = sbg_printf(&b->arena, "%s with *%s: arguments as in Python, keywords by SB_KW.",
+                              s->python, o->args);
+    return 2;
+}
+
+/* A stub says of a call that it fails: by a parameter or a result that is Never. */
+static bool cannot_be(const struct sbg_sig *sig)
+{
+    for (size_t i = 0; i < sig->count; i++)
+        if (sig->params[i].type->kind == SBG_NEVER)
+            return true;
+    return sig->returns->kind == SBG_NEVER;
+}
+
+/* The one literal that the parameter takes is not its default: who means this overload has to give it. */
+static bool must_be_given(struct sbg_bindings *b, const struct sbg_param *p,
+                          const struct sbg_class *self)
+{
+    const struct sbg_type *parts[2];
+    if (p->required || !p->value || sbg_flatten(b, p->type, self, parts, 2) != 1 ||
+        parts[0]->kind != SBG_LIT || parts[0]->lit.kind != 'b')
+        return false;
+    bool yes = strcmp(p->value, "True") == 0, no = strcmp(p->value, "False") == 0;
+    return (yes || no) && yes != (*parts[0]->lit.text == '1');
+}
+
+/* The overloads that can be called, all of them if none can, with what each of them requires. */
+static const struct sbg_sigs *possible(struct sbg_bindings *b, const struct sbg_source *s)
+{
+    const struct sbg_sigs *all = s->sigs;
+    struct sbg_sigs *some = SBG_NEW(&b->arena, struct sbg_sigs);
+    some->sig = SBG_ARRAY(&b->arena, struct sbg_sig, all->count);
+    for (int strict = 1; strict >= 0 && !some->count; strict--)
+        for (size_t i = 0; i < all->count; i++)
+            if (!strict || !cannot_be(&all->sig[i]))
+                some->sig[some->count++] = all->sig[i];
+    for (size_t i = 0; i < some->count && some->count > 1; i++) {
+        struct sbg_sig *sig = &some->sig[i];
+        struct sbg_param *params = SBG_ARRAY(&b->arena, struct sbg_param, sig->count);
+        for (size_t p = 0; p < sig->count; p++) {
+            params[p] = sig->params[p];
+            params[p].required = params[p].required || must_be_given(b, &params[p], s->scope);
+        }
+        sig->params = params;
+    }
+    return some;
+}
+
+size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *source,
                           struct sbg_function ***out_list)
 {
+    struct sbg_source callable = *source;
+    const struct sbg_source *s = &callable;
+    callable.sigs = possible(b, source);
     size_t n = s->sigs->count;
     struct sbg_ctype *results = SBG_ARRAY(&b->arena, struct sbg_ctype, n);
     const char **decides = SBG_ARRAY(&b->arena, const char *, n); /* NULL: of the main function */
     const char **deciders = SBG_ARRAY(&b->arena, const char *, n);
-    struct sbg_function **out = SBG_ARRAY(&b->arena, struct sbg_function *, n + 1);
+    struct sbg_function **out = SBG_ARRAY(&b->arena, struct sbg_function *, 2 * n + 2);
     size_t decider_count = 0, out_count = 0, main_at = 0;
     struct overloads main = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
     *out_list = out;
@@ -483,13 +579,14 @@ size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *s,
         struct sbg_ctype any = { .code = 'v' };
         if (s->constructs)
             any = result_of(b, s, NULL);
-        out[0] = build(b, s, &main, any, NULL, 0);
-        return 1;
+        return build(b, s, &main, any, NULL, 0, NULL, out);
     }
-    main.sig[main.count++] = &s->sigs->sig[main_at];
+    for (size_t i = 0; i < n; i++)
+        if (same_result(&results[i], &results[main_at]))
+            main.sig[main.count++] = &s->sigs->sig[i];
     merge(b, &main);
     for (size_t i = 0; i < n; i++)
-        if (i != main_at && !same_result(&results[i], &results[main_at]) && results[i].code != 'v')
+        if (!same_result(&results[i], &results[main_at]) && results[i].code != 'v')
             decides[i] = deciding(b, &s->sigs->sig[i], &main, s->scope);
     main.count = 0;
     for (size_t i = 0; i < n; i++)
@@ -512,22 +609,20 @@ size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *s,
             main.sig[main.count++] = &s->sigs->sig[i];
         returns = joined_result(&main, s->sigs, results);
     }
-    out[out_count++] = build(b, s, &main, returns, deciders, decider_count);
+    out_count = build(b, s, &main, returns, deciders, decider_count, NULL, out);
     for (size_t d = 0; d < decider_count; d++) {
         struct overloads own = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
         for (size_t i = 0; i < n; i++)
             if (decides[i] && strcmp(decides[i], deciders[d]) == 0)
                 own.sig[own.count++] = &s->sigs->sig[i];
-        struct sbg_source source = *s;
+        struct sbg_source by = *s;
         const char *suffix = sbg_word(&b->arena, deciders[d]);
-        source.c_name =
-            sbg_claim(b, sbg_printf(&b->arena, "%s_by_%s", s->c_name, suffix), s->python);
-        source.enum_name = sbg_printf(&b->arena, "%s_by_%s", s->enum_name, suffix);
-        source.doc = "";
+        by.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_by_%s", s->c_name, suffix), s->python);
+        by.enum_name = sbg_printf(&b->arena, "%s_by_%s", s->enum_name, suffix);
+        by.doc = "";
         struct sbg_ctype own_result = joined_result(&own, s->sigs, results);
-        struct sbg_function *f = build(b, &source, &own, own_result, NULL, 0);
-        f->note = sbg_printf(&b->arena, "%s with %s.", s->python, deciders[d]);
-        out[out_count++] = f;
+        const char *note = sbg_printf(&b->arena, "%s with %s.", s->python, deciders[d]);
+        out_count += build(b, &by, &own, own_result, NULL, 0, note, out + out_count);
     }
     return out_count;
 }

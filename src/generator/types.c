@@ -264,16 +264,48 @@ static struct part part_of(struct sbg_bindings *b, const struct sbg_type *type, 
 
 /* ---- enums ---- */
 
+/* What a character is called in an identifier; NULL: a blank, as most punctuation is. */
+static const char *spelled(char c, bool alone)
+{
+    static const struct {
+        char c;
+        const char *word;
+    } words[] = { { '<', "less" },  { '>', "greater" },  { '=', "equal" }, { '|', "bar" },
+                  { '+', "plus" },  { '!', "not" },      { '*', "star" },  { '%', "percent" },
+                  { '&', "and" },   { '^', "caret" },    { '~', "tilde" }, { '@', "at" },
+                  { '#', "hash" },  { '$', "dollar" },   { '?', "mark" },  { '-', "minus" },
+                  { '.', "dot" },   { ',', "comma" },    { '/', "slash" }, { ':', "colon" },
+                  { ' ', "space" }, { ';', "semicolon" } };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i].c == c)
+            return alone || i < 13 ? words[i].word : NULL;
+    return NULL;
+}
+
+static bool is_word_char(char c)
+{
+    return (c >= '0' && c <= '9') || ((unsigned char)c | 32U) - 'a' < 26U;
+}
+
 static void add_enumerator(struct sbg_bindings *b, struct sbg_enum *e, const char *value)
 {
     struct sbg_text word = { 0 };
     const char *ascii = sbg_word(&b->arena, value);
+    bool alone = true;
     for (const char *p = ascii; *p; p++)
-        sbg_add_char(&word,
-                     (*p >= '0' && *p <= '9') || ((unsigned char)*p | 32U) - 'a' < 26U ? *p : '_');
+        alone = alone && !is_word_char(*p);
+    for (const char *p = ascii; *p; p++) {
+        const char *spell = is_word_char(*p) ? NULL : spelled(*p, alone);
+        if (spell)
+            sbg_addf(&word, "%s%s%s", word.len && word.ptr[word.len - 1] != '_' ? "_" : "", spell,
+                     p[1] && !alone ? "_" : "");
+        else
+            sbg_add_char(&word, is_word_char(*p) ? *p : '_');
+    }
     const char *name = sbg_printf(&b->arena, "%s_%s", e->c_name, word.len ? word.ptr : "empty");
     sbg_text_free(&word);
-    e->enumerators[e->count++] = sbg_claim(b, name, value);
+    e->enumerators[e->count++] =
+        sbg_claim(b, name, sbg_printf(&b->arena, "%s of %s", value, e->c_name));
 }
 
 static void add_detail(struct sbg_text *to, const struct sbg_literal *lit)
@@ -309,8 +341,19 @@ static const struct sbg_alias *whole_alias(struct sbg_bindings *b, const struct 
     return found;
 }
 
+/* Does the alias itself say None? Then the enum has a member for it. */
+static bool says_none(struct sbg_bindings *b, const struct sbg_alias *alias)
+{
+    const struct sbg_type *parts[MAX_PARTS];
+    size_t n = alias ? sbg_flatten(b, alias->target, NULL, parts, MAX_PARTS) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (parts[i]->kind == SBG_NONE)
+            return true;
+    return false;
+}
+
 static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *type,
-                                const struct sbg_type *const *parts, size_t count,
+                                const struct sbg_type *const *parts, size_t count, bool none,
                                 const struct sbg_use *use)
 {
     struct sbg_text detail = { 0 };
@@ -323,6 +366,9 @@ static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *t
         add_detail(&detail, &parts[i]->lit);
     }
     const struct sbg_alias *alias = whole_alias(b, type);
+    none = alias ? says_none(b, alias) : none;
+    if (none)
+        sbg_add(&detail, ";n");
     const char *base;
     if (alias) {
         const char *dot = strrchr(alias->name, '.'), *last = dot ? dot + 1 : alias->name;
@@ -339,7 +385,7 @@ static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *t
         e->detail = sbg_copy(&b->arena, detail.ptr, detail.len);
         e->library = alias ? alias->library : use->library;
         e->c_name = sbg_claim(b, base, owner);
-        e->enumerators = SBG_ARRAY(&b->arena, const char *, values);
+        e->enumerators = SBG_ARRAY(&b->arena, const char *, values + 1);
         for (size_t i = 0; i < count; i++)
             if (parts[i]->kind == SBG_LIT)
                 add_enumerator(b, e,
@@ -429,6 +475,16 @@ static void add_class(struct join *j, const struct sbg_class *c)
     j->classes[j->class_count++] = c;
 }
 
+/* The class of a default that stands for "not given": nobody passes it. */
+static bool is_sentinel(const struct sbg_type *type)
+{
+    static const char *const names[] = { "_NoValueType",   "_NoValue",  "NoDefault", "_NoDefault",
+                                         "_NoDefaultType", "_Unset",    "UnsetType", "NotGiven",
+                                         "_MISSING_TYPE",  "_Sentinel", "_NotGiven", NULL };
+    return (type->kind == SBG_INST || (type->kind == SBG_LIT && !type->lit.kind)) &&
+           is_named(type->name, names);
+}
+
 static void add_part(struct sbg_bindings *b, struct join *j, const struct sbg_type *type,
                      enum sbg_role role)
 {
@@ -484,13 +540,12 @@ static char joined_code(const struct join *j, enum sbg_role role)
             return 'i';
         return 0;
     }
+    if (j->l && j->literal_b == j->l)
+        return 'b';
+    if (j->l && role == SBG_AS_RESULT) /* as text: a newer library may have more of them */
+        return j->literal_s == j->l ? 's' : j->literal_i == j->l ? 'i' : 0;
     if (j->l)
-        return j->literal_b == j->l ? 'b'
-               : role == SBG_AS_RESULT && (j->l == 1 || j->literal_s != j->l)
-                   ? (j->literal_s == j->l   ? 's'
-                      : j->literal_i == j->l ? 'i'
-                                             : 0)
-                   : 'e';
+        return 'e';
     if (j->i && (j->d || j->D))
         return 0; /* 3 and 3.0 are two things where both are named */
     if (j->d || j->D)
@@ -575,16 +630,15 @@ static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *typ
             return dynamic(b, use, "text or None");
         return result;
     default:
+        if (result.code == 'e' && !(j->N && whole_alias(b, type) &&
+                                    !says_none(b, whole_alias(b, type)) && !default_none)) {
+            result.en = enum_of(b, type, parts, count, j->N && !default_none, use);
+            return result;
+        }
         /* An option that is None unless given needs no way to say None; all else does. */
         if (j->N && !default_none)
             return dynamic(b, use, "None or something else");
-        if (result.code == 'e') {
-            result.en = enum_of(b, type, parts, count, use);
-            result.en->used = true;
-        } else if (result.code == 't') {
-            result = struct_of(b, j, use);
-        }
-        return result;
+        return result.code == 't' ? struct_of(b, j, use) : result;
     }
 }
 
@@ -596,6 +650,13 @@ struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *typ
     if (!count)
         return dynamic(b, use, type->kind == SBG_ANY && type->name ? type->name : "anything");
     struct join j = { 0 };
+    if (use->role == SBG_AS_OPTION && count > 1) {
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++)
+            if (!is_sentinel(parts[i]))
+                parts[kept++] = parts[i];
+        count = kept ? kept : count;
+    }
     for (size_t i = 0; i < count; i++)
         add_part(b, &j, parts[i], use->role);
     if (j.N == count) { /* nothing but None */
@@ -605,6 +666,8 @@ struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *typ
     }
     if (j.n && count > 1)
         j.n = 0;
+    if (j.n && use->role != SBG_AS_RESULT)
+        return dynamic(b, use, "Never");
     return typed(b, type, parts, count, &j, use);
 }
 
