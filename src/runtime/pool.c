@@ -261,7 +261,7 @@ static int start(struct sb_worker *w, const char **what)
     argv = sb__calloc((n + 7) * sizeof *argv);
     if (!argv)
         goto done;
-    const char *fixed[] = { python, script, "3", "4", "5", place->engine };
+    const char *fixed[] = { python, script, place->engine, "3", "4", "5" };
     size_t count = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[count++] = (char *)(uintptr_t)fixed[i]; /* execve writes to none */
@@ -389,6 +389,30 @@ static struct sb_worker *worker_of(struct sb_pool *pool)
     return w;
 }
 
+/* A child of fork() of the program keeps no worker alive: it closes the lifelines that it inherits.
+ * With the lock across fork(), the lists are whole in it. */
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&sb__monitor_lock);
+}
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&sb__monitor_lock);
+}
+static void fork_child(void)
+{
+    for (struct sb_pool *p = pools; p; p = p->next)
+        for (struct sb_worker *w = p->workers; w; w = w->next)
+            sb__os_close(&w->lifeline);
+    for (struct sb_worker *w = discarded; w; w = w->next)
+        sb__os_close(&w->lifeline);
+    pthread_mutex_unlock(&sb__monitor_lock);
+}
+static void watch_forks(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
 /* The worker has said hello; checks what it says of itself. With the lock. */
 static int meet(struct sb_worker *w, struct sb_buf *why)
 {
@@ -411,7 +435,9 @@ static int meet(struct sb_worker *w, struct sb_buf *why)
 
 int sb__worker_acquire(const struct sb_place *place, struct sb_worker **worker, struct sb_buf *why)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int e = sb__monitor_start();
+    pthread_once(&once, watch_forks);
     if (e) {
         sb__buf_print(why, "the thread that watches workers could not be started: %s",
                       strerror(-e));
