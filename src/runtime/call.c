@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * Requests and answers: the one path of every call. A request is built in py->out and handed to the transport; calls that
- * need no value are not waited for, and leave their place in py->sent in case they fail. */
-#include "runtime/session.h"
-#include <math.h>
+ * need no value are not waited for, and leave their place in py->sent in case they fail. The part that runs when nothing
+ * special is the matter is inline, in request.h. */
+#include "runtime/request.h"
 
 static struct sb_sent *sent_slot(sb_session *py, uint64_t seq)
 {
     return &py->sent[seq % SB_IN_FLIGHT];
 }
 
-bool sb__request_begin(sb_session *py, struct sb_request *q)
+bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 {
     if (SB_UNLIKELY(!py->link) && !sb__attach(py, q->at, q->plan->function))
         return false;
@@ -34,9 +34,9 @@ bool sb__request_begin(sb_session *py, struct sb_request *q)
         q->flags |= SB_FLAG_DEFINE;
     struct sb_buf *b = &py->out;
     b->len = 0;
-    if (SB_UNLIKELY(b->failed || b->cap > 1u << 20))
+    if (SB_UNLIKELY(b->failed || b->cap > SB_OUT_MOST))
         sb__buf_reset(b);
-    if (!sb__buf_room(b, sizeof(struct sb_frame) + sizeof plan->head)) {
+    if (!sb__buf_room(b, SB_OUT_LEAST)) {
         sb__fail(py, q->at, plan->function, SB_E_MEMORY, "out of memory");
         return false;
     }
@@ -176,14 +176,10 @@ static bool take_output(struct sb_reader *r)
     return true;
 }
 
-/* Waits for the answer to the last request. */
-static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
-                        struct sb_reader *answer)
+bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
+                      struct sb_reader *answer, int rc, const uint8_t *frame, size_t size)
 {
-    for (;;) {
-        const uint8_t *frame;
-        size_t size;
-        int rc = py->transport->receive(py->link, &frame, &size);
+    for (;; rc = py->transport->receive(py->link, &frame, &size)) {
         if (SB_UNLIKELY(rc)) {
             fail_transport(py, rc);
             return false;
@@ -199,7 +195,7 @@ static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
             sb__fail_protocol(py, at, function, "a header that fits neither frame nor session");
             return false;
         }
-        if (SB_LIKELY(head.kind == SB_FRAME_REPLY && head.id == py->seq)) {
+        if (head.kind == SB_FRAME_REPLY && head.id == py->seq) {
             py->answered = py->seq;
             *answer = r;
             return true;
@@ -216,8 +212,20 @@ static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
     }
 }
 
-static bool send_frame(sb_session *py, struct sb_frame *head, const sb_site *at,
-                       const char *function)
+/* Waits for the answer to the last request. */
+static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
+                        struct sb_reader *answer)
+{
+    const uint8_t *frame = NULL;
+    size_t size = 0;
+    int rc = py->transport->receive(py->link, &frame, &size);
+    return sb__request_wait(py, at, function, answer, rc, frame, size);
+}
+
+/* Fills in the header of the frame in py->out and sends it. In place, field by field: a header that is built elsewhere
+ * and copied makes the copy wait until its parts have left the CPU's store buffer. */
+static bool send_frame(sb_session *py, enum sb_frame_kind kind, uint8_t flags, uint64_t id,
+                       const sb_site *at, const char *function)
 {
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX)) {
@@ -232,18 +240,27 @@ static bool send_frame(sb_session *py, struct sb_frame *head, const sb_site *at,
     }
     if (SB_UNLIKELY(py->timeout > 0)) {
         double ns = py->timeout * 1e9;
-        head->flags |= SB_FLAG_DEADLINE;
+        flags |= SB_FLAG_DEADLINE;
         py->link->deadline = ns < 4e18 ? sb__now() + (int64_t)ns : 0;
         py->link->deadline_seq = py->seq + 1;
     } else {
         py->link->deadline = 0;
     }
+    uint64_t seq = ++py->seq;
+    struct sb_frame *head = (struct sb_frame *)(void *)b->ptr;
     head->size = (uint32_t)b->len;
+    head->kind = (uint8_t)kind;
+    head->flags = flags;
+    head->segments = 0;
     head->session = py->tag;
     head->epoch = py->epoch;
-    head->seq = ++py->seq;
-    memcpy(b->ptr, head, sizeof *head);
-    *sent_slot(py, py->seq) = (struct sb_sent) { head->id, at->file, function, at->line };
+    head->seq = seq;
+    head->id = id;
+    struct sb_sent *sent = sent_slot(py, seq);
+    sent->id = id;
+    sent->file = at->file;
+    sent->function = function;
+    sent->line = at->line;
     int rc = py->transport->send(py->link, b->ptr, b->len);
     if (SB_UNLIKELY(rc)) {
         fail_transport(py, rc);
@@ -259,22 +276,19 @@ bool sb__settle(sb_session *py)
     struct sb_reader answer;
     const struct sb_sent last = *sent_slot(py, py->seq);
     const sb_site at = { last.file, "", last.line };
-    struct sb_frame head = { .kind = SB_FRAME_SYNC, .flags = SB_FLAG_WAIT };
     py->out.len = 0;
-    sb__buf_put(&py->out, &head, sizeof head);
-    return send_frame(py, &head, &at, last.function) &&
+    if (sb__buf_room(&py->out, sizeof(struct sb_frame)))
+        py->out.len = sizeof(struct sb_frame);
+    return send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function) &&
            wait_answer(py, &at, last.function, &answer);
 }
 
-bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer)
+bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer)
 {
-    struct sb_frame head = { .kind = SB_FRAME_CALL, .flags = q->flags, .id = q->id };
-    if (SB_UNLIKELY(py->seq - py->answered >= SB_IN_FLIGHT - 2) && !(q->flags & SB_FLAG_WAIT)) {
-        /* The places of earlier calls are needed: this one waits, and so answers for them all. */
-        head.flags |= SB_FLAG_WAIT;
+    /* When the places of earlier calls are needed, this one waits, and so answers for them all. */
+    if (SB_UNLIKELY(py->seq - py->answered >= SB_IN_FLIGHT - 2))
         q->flags |= SB_FLAG_WAIT;
-    }
-    if (!send_frame(py, &head, q->at, q->plan->function))
+    if (!send_frame(py, SB_FRAME_CALL, q->flags, q->id, q->at, q->plan->function))
         return false;
     py->defined[q->plan->number / 64] |= UINT64_C(1) << (q->plan->number % 64);
     return !(q->flags & SB_FLAG_WAIT) || wait_answer(py, q->at, q->plan->function, answer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Calls by name: sb_call and what is made of it (attributes, items, operators, text). They always wait. */
-#include "runtime/session.h"
+#include "runtime/request.h"
 
 bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
                  const sb_value *first, sb_args args, uint8_t flags, sb_value *v)

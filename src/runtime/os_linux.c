@@ -387,8 +387,8 @@ int sb__os_cpus(void)
 
 /* ---- fork ---- */
 
-static volatile unsigned char *guard; /* a page that fork() zeroes */
-static pid_t guard_pid;               /* without such a page */
+volatile unsigned char *sb__fork_page;
+static pid_t guard_pid; /* without such a page */
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 
 static void guard_start(void)
@@ -402,11 +402,11 @@ static void guard_start(void)
         return;
     }
     *(unsigned char *)p = 1;
-    guard = p;
+    sb__fork_page = p;
 }
 
-bool sb__forked(void)
+bool sb__forked_slow(void)
 {
     pthread_once(&guard_once, guard_start);
-    return SB_LIKELY(guard) ? !*guard : getpid() != guard_pid;
+    return sb__fork_page ? !*sb__fork_page : getpid() != guard_pid;
 }

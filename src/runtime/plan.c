@@ -15,10 +15,20 @@ static struct {
 
 /* ---- the text of a call ---- */
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 static bool is_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' ||
            (unsigned char)c >= 0x80;
+}
+static const char *skip_space(const char *p)
+{
+    while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
+        p++;
+    return p;
 }
 
 static const char *skip_quoted(const char *p)
@@ -29,41 +39,52 @@ static const char *skip_quoted(const char *p)
     return *p ? p + 1 : p;
 }
 
+/* A raw string of C++, R"x(...)x", from its quote on: nothing in it is what it seems. */
+static const char *skip_raw(const char *p)
+{
+    const char *open = strchr(p, '(');
+    size_t n = open ? (size_t)(open - p) - 1 : 0;
+    for (const char *q = open; q && (q = strchr(q, ')')); q++)
+        if (!strncmp(q + 1, p + 1, n) && q[n + 1] == '"')
+            return q + n + 2;
+    return p + strlen(p);
+}
+
+/* A name or a number, which may hold points, signs (1e-5) and, since C++14 and C23, quotes (1'000). */
+static const char *skip_word(const char *p)
+{
+    const char *word = p;
+    bool number = is_digit(*p);
+    while (is_name(*p) || (number && (*p == '.' || (*p == '\'' && is_name(p[1])) ||
+                                      ((*p == '+' || *p == '-') && strchr("eEpP", p[-1])))))
+        p++;
+    if (*p == '"' && !number && p[-1] == 'R' && (p - word == 1 || strchr("uUL8", p[-2])))
+        return skip_raw(p);
+    return p;
+}
+
 void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx)
 {
     int depth = 0;
     bool start = true; /* of an initialiser */
-    for (const char *p = text; *p;) {
-        if (*p == '"' || *p == '\'') {
-            p = skip_quoted(p);
-            start = false;
-            continue;
-        }
-        if (*p == '(' || *p == '[' || *p == '{') {
-            depth++;
-        } else if (*p == ')' || *p == ']' || *p == '}') {
-            depth--;
-        } else if (*p == ',' && depth == 0) {
-            start = true;
-            p++;
-            continue;
-        } else if (*p == '.' && start && depth == 0) {
-            const char *name = ++p;
-            while (*p == ' ' || *p == '\t')
-                name = ++p;
-            while (is_name(*p))
-                p++;
+    for (const char *p = skip_space(text); *p; p = skip_space(p)) {
+        bool designator = *p == '.' && start && depth == 0;
+        start = *p == ',' && depth == 0;
+        if (designator) {
+            const char *name = skip_space(p + 1);
+            p = is_digit(*name) ? name : skip_word(name);
             sb_str s = { name, (size_t)(p - name) };
-            while (*p == ' ' || *p == '\t')
-                p++;
-            if (*p == '=' && s.len)
+            p = skip_space(p);
+            if (s.len && (*p == '=' || *p == '.' || *p == '[')) /* .a.b = 1 sets .a, too */
                 found(ctx, s);
-            start = false;
-            continue;
+        } else if (*p == '"' || *p == '\'') {
+            p = skip_quoted(p);
+        } else if (is_name(*p)) {
+            p = skip_word(p);
+        } else {
+            depth += (*p == '(' || *p == '[' || *p == '{') - (*p == ')' || *p == ']' || *p == '}');
+            p++;
         }
-        if (*p != ' ' && *p != '\t')
-            start = false;
-        p++;
     }
 }
 
@@ -83,48 +104,60 @@ static bool bad(struct parser *s)
     return false;
 }
 
+static int hex_digit(char c)
+{
+    return is_digit(c)            ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
 /* Appends `n` bytes of percent-encoded text, decoded. */
-static void unescape(struct sb_buf *out, const char *p, size_t n)
+static bool unescape(struct sb_buf *out, const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        unsigned byte;
-        if (p[i] == '%' && i + 2 < n + 0 && sscanf(p + i + 1, "%2x", &byte) == 1) {
-            sb__put_byte(out, (uint8_t)byte);
-            i += 2;
-        } else {
+        if (p[i] != '%') {
             sb__put_byte(out, (uint8_t)p[i]);
+            continue;
         }
+        if (n - i < 3 || hex_digit(p[i + 1]) < 0 || hex_digit(p[i + 2]) < 0)
+            return false;
+        sb__put_byte(out, (uint8_t)(hex_digit(p[i + 1]) << 4 | hex_digit(p[i + 2])));
+        i += 2;
     }
+    return true;
 }
 
 static bool parse_literal(struct parser *s, struct sb_buf *out, const char *p, size_t n)
 {
     struct sb_buf text = { 0 };
     struct sb_trouble t = { 0 };
-    if (!n)
-        return bad(s);
-    unescape(&text, p + 1, n - 1);
-    bool ok = !text.failed;
-    switch (*p) {
+    bool ok = n && unescape(&text, p + 1, n - 1);
+    s->no_memory = s->no_memory || text.failed;
+    const char *bytes = text.len ? (const char *)text.ptr : "";
+    switch (ok && !text.failed ? *p : 0) {
     case 's':
-        sb__put_string(out, SB_MAJOR_TEXT, text.ptr, text.len);
+        ok = sb__utf8_valid(bytes, text.len);
+        sb__put_string(out, SB_MAJOR_TEXT, bytes, text.len);
         break;
     case 'i':
-        ok = ok && sb__encode_digits(out, (sb_str) { (char *)text.ptr, text.len }, &t);
+        ok = sb__encode_digits(out, (sb_str) { bytes, text.len }, &t);
+        s->no_memory = s->no_memory || t.code == SB_E_MEMORY;
         break;
     case 'b':
-        sb__put_bool(out, text.len && text.ptr[0] == '1');
+        ok = text.len == 1 && (*bytes == '0' || *bytes == '1');
+        sb__put_bool(out, *bytes == '1');
         break;
     case 'n':
+        ok = !text.len;
         sb__put_null(out);
         break;
     default:
         ok = false;
     }
     sb__buf_reset(&text);
-    if (out->failed)
-        s->no_memory = true;
-    return (ok && !out->failed) || bad(s);
+    s->no_memory = s->no_memory || out->failed;
+    return (ok && !s->no_memory) || bad(s);
 }
 
 static bool parse_literals(struct parser *s, struct sb_param *q, const char *p, const char *end)
@@ -166,7 +199,7 @@ static bool parse_type(struct parser *s, struct sb_param *q)
         if (q->code == 'e')
             return parse_literals(s, q, detail, end);
     }
-    return true;
+    return q->code != 'e' || bad(s); /* an enum of nothing */
 }
 
 static uint32_t code_size(char code)
@@ -237,8 +270,11 @@ static bool parse_params(struct parser *s, bool options)
             s->p++;
             q->field = parse_name(s);
         }
-        if (!q->name.len || !q->field.len || q->code == 'n' || (q->code == 'a' && options))
+        if (!q->name.len || !q->field.len || q->code == 'n' || q->code == (options ? 'a' : 'k'))
             return bad(s);
+        for (uint32_t i = 0; i + 1 < s->count; i++) /* one *args, one **kwargs */
+            if ((q->code == 'a' || q->code == 'k') && more[i].code == q->code)
+                return bad(s);
         q->size = code_size(q->code);
         if (options)
             q->offset = place_field(&offset, q->size, code_align(q->code));
@@ -262,6 +298,8 @@ static bool parse_result(struct parser *s)
         sb__free(q.literals);
         if (!ok)
             return false;
+        if (q.code == 'a' || q.code == 'k' || (q.code == 'n' && plan->result_struct))
+            return bad(s);
         struct sb_result_type *more =
             sb__resize(plan->result, (plan->result_count + 1) * sizeof *more);
         if (!more)
@@ -320,22 +358,13 @@ static void free_plan(struct sb_plan *plan)
 {
     if (!plan)
         return;
-    for (uint32_t i = 0; i < plan->count; i++)
-        if (!plan->from_options[i]) {
-            for (uint32_t k = 0; k < plan->params[i].literal_count; k++)
-                sb__buf_reset(&plan->params[i].literals[k]);
-            sb__free(plan->params[i].literals);
-        }
-    for (uint32_t i = 0; i < plan->option_count; i++) {
-        for (uint32_t k = 0; k < plan->options[i].literal_count; k++)
-            sb__buf_reset(&plan->options[i].literals[k]);
-        sb__free(plan->options[i].literals);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        for (uint32_t k = 0; k < plan->params[i].literal_count; k++)
+            sb__buf_reset(&plan->params[i].literals[k]);
+        sb__free(plan->params[i].literals);
     }
     sb__buf_reset(&plan->definition);
     sb__free(plan->params);
-    sb__free(plan->slots);
-    sb__free(plan->from_options);
-    sb__free(plan->options);
     sb__free(plan->result);
     sb__free(plan->function);
     sb__free(plan->name);
@@ -374,10 +403,8 @@ static bool order_params(struct sb_plan *plan, const struct parser *s, const boo
 {
     uint32_t n = s->count, total = n ? n : 1;
     plan->params = sb__calloc(total * sizeof *plan->params);
-    plan->slots = sb__calloc(total * sizeof *plan->slots);
-    plan->from_options = sb__calloc(total * sizeof *plan->from_options);
     sb_str *keywords = sb__calloc(total * sizeof *keywords);
-    if (!plan->params || !plan->slots || !plan->from_options || !keywords) {
+    if (!plan->params || !keywords) {
         sb__free(keywords);
         sb__trouble(t, SB_E_MEMORY, "out of memory");
         return false;
@@ -405,8 +432,8 @@ static bool order_params(struct sb_plan *plan, const struct parser *s, const boo
                 return false;
             }
             plan->params[plan->count] = *q;
-            plan->slots[plan->count] = option ? 0 : i;
-            plan->from_options[plan->count] = option;
+            plan->params[plan->count].option = option;
+            plan->params[plan->count].slot = option ? 0 : i;
             plan->count++;
             plan->star = plan->star || q->code == 'a';
             kwargs = kwargs || q->code == 'k';
@@ -535,6 +562,8 @@ static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_t
         plan->op = *s.p++;
         ok = parse_params(&s, false);
         s.required = s.count;
+        if (s.count < (plan->op == 's' ? 2u : plan->op != 'f' && plan->op != 'c'))
+            ok = false;
         if (ok && *s.p == '|') {
             s.p++;
             ok = parse_params(&s, true);
@@ -574,8 +603,8 @@ static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_t
     ok = !key.failed && order_params(plan, &s, set, t);
     if (key.failed)
         sb__trouble(t, SB_E_MEMORY, "out of memory");
-    plan->waits =
-        plan->result_struct || !(plan->result[0].code == 'o' && !plan->result[0].optional);
+    plan->object = !plan->result_struct && plan->result && plan->result[0].code == 'o';
+    plan->waits = !plan->object || plan->result[0].optional;
 done:
     /* What is passed belongs to the plan now, with its literals. */
     if (ok) {
@@ -599,7 +628,7 @@ done:
 
 /* ---- the session's caches ---- */
 
-enum { PROBES = 4 };
+enum { PROBES = 4, GROWTHS = 3 };
 
 static struct sb_plan_entry *free_place(struct sb_plan_entry *sites, uint32_t mask, const void *fn,
                                         const void *given)
@@ -617,13 +646,14 @@ static void remember_site(struct sb_plan_cache *c, const struct sb_plan_entry *s
     struct sb_plan_entry *e = c->sites && c->used * 2 <= c->mask
                                   ? free_place(c->sites, c->mask, site->fn, site->given)
                                   : NULL;
-    for (uint32_t size = c->sites ? (c->mask + 1) * 2 : 64; !e; size *= 2) {
+    uint32_t size = c->sites ? (c->mask + 1) * 2 : 64;
+    for (int i = 0; !e && i < GROWTHS; i++, size *= 2) {
         struct sb_plan_entry *more = sb__calloc(size * sizeof *more);
         if (!more)
-            return; /* the next call is slow again */
+            break;
         bool fits = true;
-        for (uint32_t i = 0; c->sites && i <= c->mask && fits; i++) {
-            const struct sb_plan_entry *old = &c->sites[i];
+        for (uint32_t k = 0; c->sites && k <= c->mask && fits; k++) {
+            const struct sb_plan_entry *old = &c->sites[k];
             struct sb_plan_entry *to =
                 old->plan ? free_place(more, size - 1, old->fn, old->given) : NULL;
             if (to)
@@ -638,6 +668,11 @@ static void remember_site(struct sb_plan_cache *c, const struct sb_plan_entry *s
         c->sites = more;
         c->mask = size - 1;
         e = free_place(more, c->mask, site->fn, site->given);
+    }
+    if (!e) { /* no memory, or addresses that collide in tables of every size: another site is slow again */
+        if (!c->sites)
+            return;
+        e = &c->sites[sb__site_hash(site->fn, site->given) & c->mask];
     }
     c->used += !e->plan;
     *e = *site;

@@ -17,7 +17,9 @@ struct sb_param {
     bool optional;           /* None may stand here */
     bool keyword;            /* passed by name */
     bool by_place;           /* an option that Python takes by position only */
-    uint32_t offset;         /* an option: of the field in the options struct */
+    bool option;     /* from the options, not from a slot */
+    uint32_t slot;   /* a required parameter: which */
+    uint32_t offset; /* an option: of the field in the options struct */
     uint32_t size;           /* of the field */
     sb_str name;             /* Python's */
     sb_str field;            /* C's */
@@ -35,25 +37,20 @@ struct sb_result_type {
 struct sb_plan {
     uint32_t number;
     char op;
-    bool waits;                         /* the caller needs the reply */
-    bool star;                          /* has *args: the number of arguments varies */
-    char *function;                     /* "pandas.read_csv": for errors */
-    char *name, *sig;                   /* as they came */
-    struct sb_buf definition;           /* CBOR */
-    uint8_t head[2 * SB_CBOR_HEAD_MAX]; /* number and, unless star, the array's head */
+    bool waits;       /* the caller needs the reply */
+    bool object;      /* the result is an object, whose id the caller chooses */
+    bool star;        /* has *args: the number of arguments varies */
+    uint8_t head[16]; /* number and, unless star, the array's head: at most 5 bytes each */
     uint8_t head_size;
-    uint32_t fixed; /* arguments without *args */
-    struct sb_param
-        *params; /* what is passed, in the order of the wire; `first_option` of them from slots */
-    uint32_t *slots; /* for a required parameter its slot */
-    bool *from_options;
-    uint32_t count;
-    struct sb_param *options; /* all options, for structs that were filled by hand */
-    uint32_t option_count;
-    struct sb_result_type *result; /* of a struct: its members */
-    uint32_t result_count;
+    uint32_t count;          /* of params */
+    struct sb_param *params; /* what is passed, in the order of the wire */
+    uint32_t fixed;          /* arguments without *args */
     bool result_struct;
-    uint32_t result_size;
+    uint32_t result_count, result_size;
+    struct sb_result_type *result; /* of a struct: its members */
+    char *function;                /* "pandas.read_csv": for errors */
+    char *name, *sig;              /* as they came */
+    struct sb_buf definition;      /* CBOR */
     uint64_t hash;
     struct sb_plan *next; /* in the registry */
     char *key;

@@ -166,18 +166,6 @@ static inline void *sb__alloc(sb_session *py, size_t size, size_t align)
 
 /* ---- call.c ---- */
 
-/* A call in the making: begin, then the arguments are appended to py->out, then sb__call_send. */
-struct sb_request {
-    const struct sb_plan *plan;
-    const sb_site *at;
-    uint8_t flags;
-    uint64_t id; /* for the result */
-};
-/* Writes header and plan. False: the session has failed. */
-bool sb__request_begin(sb_session *py, struct sb_request *q);
-/* Sends it. With WAIT: waits, and leaves *answer at the body of the REPLY (valid until the next request). False: the
- * session has failed. */
-bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer);
 /* Fails with what is wrong with an argument: after what is in flight, which comes first. */
 void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
                       const struct sb_trouble *t);

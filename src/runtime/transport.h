@@ -57,7 +57,13 @@ extern const struct sb_transport sb__transport_worker, sb__transport_inprocess;
 /* The log of sb_set_log, printf-like; level as in syslog(3). */
 void sb__log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* True in a child of fork(): nothing of the library may be used there. */
-bool sb__forked(void);
+bool sb__forked_slow(void);
+extern volatile unsigned char *sb__fork_page; /* 1; fork() zeroes it. NULL until first asked */
+static inline bool sb__forked(void)
+{
+    volatile unsigned char *page = sb__fork_page;
+    return !(SB_LIKELY(page != NULL) && SB_LIKELY(*page)) && sb__forked_slow();
+}
 int64_t sb__now(void); /* CLOCK_MONOTONIC, ns */
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Typed calls: what generated headers call. Arguments go from the C call straight into the frame, the reply straight into
  * the C result, by the plan. */
-#include "runtime/session.h"
+#include "runtime/request.h"
 
 static const struct sb_type {
     const char *name;
@@ -11,23 +11,16 @@ static const struct sb_type {
     ['y'] = { "bytes" }, ['e'] = { "Literal" }, ['o'] = { "object" }, ['v'] = { "value" },
 };
 
-/* Where an argument is: a slot, or a field of the options. Both hold plain C objects of the code's type. */
-static bool put_argument(sb_session *py, const struct sb_param *q, const sb_slot *slot,
-                         const void *field, struct sb_trouble *t)
+/* `p` points to the argument: a field of the options, or a slot, which is a union, so that plain C objects are at the same
+ * address in both. What is larger than 8 bytes lies in the options, but behind a pointer in a slot. */
+static bool put_argument_slow(sb_session *py, const struct sb_param *q, const void *p,
+                              struct sb_trouble *t)
 {
     struct sb_buf *b = &py->out;
+    const void *large = q->option ? p : *(const void *const *)p;
     switch (q->code) {
-    case 'i':
-        sb__put_int(b, slot ? slot->i : *(const int64_t *)field);
-        return true;
-    case 'd':
-        sb__put_float(b, slot ? slot->d : *(const double *)field);
-        return true;
-    case 'b':
-        sb__put_bool(b, slot ? slot->b : *(const bool *)field);
-        return true;
     case 's': {
-        const char *s = slot ? slot->s : *(const char *const *)field;
+        const char *s = *(const char *const *)p;
         if (s)
             sb__put_text(b, s);
         else
@@ -35,15 +28,15 @@ static bool put_argument(sb_session *py, const struct sb_param *q, const sb_slot
         return true;
     }
     case 'y': {
-        const sb_bytes *y = slot ? slot->y : field;
-        if (y && (y->ptr || !y->len) && !(q->optional && !y->ptr))
+        const sb_bytes *y = large;
+        if (y && (y->ptr || (!y->len && !q->optional)))
             sb__put_string(b, SB_MAJOR_BYTES, y->ptr, y->len);
         else
             sb__put_null(b);
         return true;
     }
     case 'e': {
-        int e = slot ? slot->e : *(const int *)field;
+        int e = *(const int *)p;
         if (e == 0 && q->optional) {
             sb__put_null(b);
             return true;
@@ -56,9 +49,41 @@ static bool put_argument(sb_session *py, const struct sb_param *q, const sb_slot
         sb__buf_put(b, q->literals[e - 1].ptr, q->literals[e - 1].len);
         return true;
     }
+    case 'k':
+        if (((const sb_value *)large)->kind != SB_DICT_) {
+            sb__trouble(t, SB_E_TYPE, "%.*s: a dict was due (SB_DICT), got %s", (int)q->name.len,
+                        q->name.ptr, sb__kind_name(((const sb_value *)large)->kind));
+            return false;
+        }
+        return sb__value_encode(b, large, sb__handle_check, py, t);
+    case 'a':
+        for (size_t i = 0; i < ((const sb_args *)large)->len; i++)
+            if (!sb__value_encode(b, &((const sb_args *)large)->ptr[i], sb__handle_check, py, t))
+                return false;
+        return true;
+    case 'v':
+    default:
+        return sb__value_encode(b, large, sb__handle_check, py, t);
+    }
+}
+
+static inline bool put_argument(sb_session *py, const struct sb_param *q, const void *p,
+                                struct sb_trouble *t)
+{
+    struct sb_buf *b = &py->out;
+    switch (q->code) {
+    case 'i':
+        sb__put_int(b, *(const int64_t *)p);
+        return true;
+    case 'd':
+        sb__put_float(b, *(const double *)p);
+        return true;
+    case 'b':
+        sb__put_bool(b, *(const bool *)p);
+        return true;
     case 'o': {
-        sb_object o = slot ? slot->o : *(const sb_object *)field;
-        if (!sb__handle_check(py, o, t))
+        sb_object o = *(const sb_object *)p;
+        if (SB_UNLIKELY(!sb__handle_check(py, o, t)))
             return false;
         if (o.id) {
             sb__put_head(b, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
@@ -68,51 +93,40 @@ static bool put_argument(sb_session *py, const struct sb_param *q, const sb_slot
         }
         return true;
     }
-    case 'k':
-        if (((const sb_value *)field)->kind != SB_DICT_) {
-            sb__trouble(t, SB_E_TYPE, "%.*s: a dict was due (SB_DICT), got %s", (int)q->name.len,
-                        q->name.ptr, sb__kind_name(((const sb_value *)field)->kind));
-            return false;
-        }
-        return sb__value_encode(b, field, sb__handle_check, py, t);
-    case 'v':
     default:
-        return sb__value_encode(b, slot ? slot->v : field, sb__handle_check, py, t);
+        return put_argument_slow(py, q, p, t);
     }
 }
 
 /* *args of a function with an unknown signature may hold SB_KW: those make a plan of their own. */
-static bool has_keywords(const sb_args *a)
+static bool has_keywords(const struct sb_plan *plan, const sb_slot *args)
 {
-    for (size_t i = 0; i < a->len; i++)
-        if (a->ptr[i].kind == SB_KEYWORD_)
-            return true;
+    for (uint32_t i = 0; i < plan->count; i++)
+        if (plan->params[i].code == 'a') {
+            const sb_args *a = args[plan->params[i].slot].a;
+            for (size_t k = 0; k < a->len; k++)
+                if (a->ptr[k].kind == SB_KEYWORD_)
+                    return true;
+        }
     return false;
 }
 
-static bool put_arguments(sb_session *py, const struct sb_plan *plan, const sb_site *site,
-                          const sb_slot *args, struct sb_trouble *t)
+static inline bool put_arguments(sb_session *py, const struct sb_plan *plan, const sb_site *site,
+                                 const sb_slot *args, struct sb_trouble *t)
 {
-    struct sb_buf *b = &py->out;
-    if (plan->star) {
+    const struct sb_param *q = plan->params, *end = q + plan->count;
+    if (SB_UNLIKELY(plan->star)) {
         uint64_t n = plan->fixed;
-        for (uint32_t i = 0; i < plan->count; i++)
-            if (plan->params[i].code == 'a')
-                n += args[plan->slots[i]].a->len;
-        sb__put_head(b, SB_MAJOR_ARRAY, n);
+        for (const struct sb_param *s = q; s < end; s++)
+            if (s->code == 'a')
+                n += args[s->slot].a->len;
+        sb__put_head(&py->out, SB_MAJOR_ARRAY, n);
     }
-    for (uint32_t i = 0; i < plan->count; i++) {
-        const struct sb_param *q = &plan->params[i];
-        const sb_slot *slot = plan->from_options[i] ? NULL : &args[plan->slots[i]];
-        const void *field = slot ? NULL : (const char *)site + q->offset;
-        if (q->code == 'a') {
-            for (size_t k = 0; k < slot->a->len; k++)
-                if (!sb__value_encode(b, &slot->a->ptr[k], sb__handle_check, py, t))
-                    return false;
-        } else if (!put_argument(py, q, slot, field, t)) {
+    for (; q < end; q++)
+        if (!put_argument(py, q,
+                          q->option ? (const char *)site + q->offset : (const void *)&args[q->slot],
+                          t))
             return false;
-        }
-    }
     return true;
 }
 
@@ -123,15 +137,15 @@ static bool run_with_keywords(sb_session *py, const struct sb_plan *plan, const 
     sb_value *all = NULL;
     size_t n = 0, room = 0;
     for (uint32_t i = 0; i < plan->count; i++)
-        room += plan->params[i].code == 'a' ? args[plan->slots[i]].a->len : 1;
+        room += plan->params[i].code == 'a' ? args[plan->params[i].slot].a->len : 1;
     all = sb__alloc(py, (room + 1) * sizeof *all, _Alignof(sb_value));
     if (!all) {
         sb__trouble(t, SB_E_MEMORY, "out of memory");
         return false;
     }
     for (uint32_t i = 0; i < plan->count; i++) {
-        const sb_slot *slot = &args[plan->slots[i]];
-        switch (plan->from_options[i] ? 0 : plan->params[i].code) {
+        const sb_slot *slot = &args[plan->params[i].slot];
+        switch (plan->params[i].option ? 0 : plan->params[i].code) {
         case 'a':
             memcpy(all + n, slot->a->ptr, slot->a->len * sizeof *all);
             n += slot->a->len;
@@ -176,27 +190,28 @@ static bool run_with_keywords(sb_session *py, const struct sb_plan *plan, const 
     return true;
 }
 
-/* The whole of a call. True: *answer is at the reply, if the call waited; *plan tells the result's type. */
-static bool run(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
-                uint64_t *id, const struct sb_plan **plan_out, struct sb_reader *answer)
+/* The whole of a call, but for the result. True: *answer is at the reply, if the call waited; *plan tells the result's type. */
+static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_fn *fn,
+                                                      const sb_site *site, const sb_slot *args,
+                                                      uint64_t *id, const struct sb_plan **plan_out,
+                                                      struct sb_reader *answer)
 {
-    struct sb_trouble t = { 0 };
+    struct sb_trouble t;
+    t.code = SB_OK; /* not its text: that is long, and this is the hot path */
     const struct sb_plan *plan = sb__plan_site(&py->plans, fn, site->given, site, &t);
     if (SB_UNLIKELY(!plan)) {
         sb__fail_trouble(py, site, fn->name, &t);
         return false;
     }
     *plan_out = plan;
-    struct sb_request q = { .plan = plan, .at = site };
+    struct sb_request q = { plan, site, plan->waits ? SB_FLAG_WAIT : 0, 0 };
     answer->p = NULL;
-    if (plan->waits)
-        q.flags = SB_FLAG_WAIT;
-    if (plan->result[0].code == 'o' && !plan->result_struct && !(q.id = sb__handle_new(py))) {
+    if (plan->object && !(q.id = sb__handle_new(py))) {
         sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory");
         return false;
     }
     bool ok;
-    if (SB_UNLIKELY(plan->star && has_keywords(args[plan->slots[plan->count - 1]].a))) {
+    if (SB_UNLIKELY(plan->star && has_keywords(plan, args))) {
         ok = run_with_keywords(py, plan, site, args, &q, &t);
     } else {
         if (!sb__request_begin(py, &q)) {
@@ -219,22 +234,29 @@ static void fail_result(sb_session *py, const sb_site *site, const struct sb_pla
                         struct sb_reader *r)
 {
     char what[120];
-    snprintf(what, sizeof what, "a result declared as %s%s%s",
-             result_types[(unsigned char)code & 127].name, r->error ? ": " : " is something else",
-             r->error ? r->error : "");
+    const char *name = result_types[(unsigned char)code & 127].name;
+    snprintf(what, sizeof what, "a result declared as %s%s%s", name ? name : "None",
+             r->error ? ": " : " is something else", r->error ? r->error : "");
     sb__fail_protocol(py, site, plan->function, what);
 }
 
 /* Reads one result of type `code` into *to, which is zero. False: the session has failed. */
-static bool read_result(sb_session *py, const sb_site *site, const struct sb_plan *plan, char code,
-                        struct sb_reader *r, void *to)
+static inline __attribute__((always_inline)) bool read_result(sb_session *py, const sb_site *site,
+                                                              const struct sb_plan *plan, char code,
+                                                              struct sb_reader *r, void *to)
 {
     struct sb_head h;
     const char *s;
     size_t n;
     switch (code) {
     case 'd':
-        if (sb__read_head(r, &h) && sb__head_float(&h, to))
+        if (!sb__read_head(r, &h))
+            break;
+        if (SB_LIKELY(h.major == SB_MAJOR_SIMPLE && h.info == 27)) {
+            *(double *)to = sb__float_bits(h.n);
+            return true;
+        }
+        if (sb__head_float(&h, to))
             return true;
         break;
     case 'i':
@@ -321,9 +343,10 @@ static bool read_result(sb_session *py, const sb_site *site, const struct sb_pla
     return false;
 }
 
-/* `to` keeps its zero after an error. */
-static void run_into(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
-                     void *to)
+/* Calls, and reads a result of type `code`, which is what the signature says, into *to; it keeps its zero after an error. */
+static inline __attribute__((always_inline)) void run_into(sb_session *py, const sb_fn *fn,
+                                                           const sb_site *site, const sb_slot *args,
+                                                           char code, void *to)
 {
     if (SB_UNLIKELY(!sb__enter(py)))
         return;
@@ -333,65 +356,35 @@ static void run_into(sb_session *py, const sb_fn *fn, const sb_site *site, const
         const struct sb_plan *plan;
         struct sb_reader r;
         uint64_t id;
-        if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r)) && r.p && !plan->result_struct)
-            read_result(py, site, plan, plan->result[0].code, &r, to);
+        if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r)) && SB_LIKELY(r.p != NULL))
+            read_result(py, site, plan, code, &r, to);
     }
     sb__leave(py);
 }
 
+static const sb_str no_text = { "", 0 };
+static const sb_bytes no_bytes = { (const unsigned char *)"", 0 };
+
+#define RUN(letter, type, zero)                                                \
+    type sb_run_##letter(sb_session *py, const sb_fn *fn, const sb_site *site, \
+                         const sb_slot *args)                                  \
+    {                                                                          \
+        type x = zero;                                                         \
+        run_into(py, fn, site, args, #letter[0], &x);                          \
+        return x;                                                              \
+    }
+RUN(i, int64_t, 0)
+RUN(d, double, 0)
+RUN(b, bool, false)
+RUN(s, sb_str, no_text)
+RUN(y, sb_bytes, no_bytes)
+RUN(e, int, 0)
+RUN(v, sb_value, sb_of_kind_(SB_FAILED_))
+
 void sb_run_n(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
 {
-    char nothing[32];
-    run_into(py, fn, site, args, nothing);
-}
-
-int64_t sb_run_i(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    int64_t x = 0;
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-double sb_run_d(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    double x = 0;
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-bool sb_run_b(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    bool x = false;
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-sb_str sb_run_s(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    sb_str x = { "", 0 };
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-sb_bytes sb_run_y(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    sb_bytes x = { (const unsigned char *)"", 0 };
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-int sb_run_e(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    int x = 0;
-    run_into(py, fn, site, args, &x);
-    return x;
-}
-
-sb_value sb_run_v(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    sb_value x = sb_of_kind_(SB_FAILED_);
-    run_into(py, fn, site, args, &x);
-    return x;
+    char nothing;
+    run_into(py, fn, site, args, 'n', &nothing);
 }
 
 sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hot path of a request, inline: what a call does when nothing special is the matter. Everything else is in call.c. */
+#ifndef SB_RUNTIME_REQUEST_H
+#define SB_RUNTIME_REQUEST_H
+
+#include "runtime/session.h"
+
+/* A call in the making: begin, then the arguments are appended to py->out, then send. */
+struct sb_request {
+    const struct sb_plan *plan;
+    const sb_site *at;
+    uint8_t flags;
+    uint64_t id; /* for the result */
+};
+
+enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of py->out between requests */
+
+bool sb__request_begin_slow(sb_session *py, struct sb_request *q);
+bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer);
+/* Goes on waiting: rc, frame and size are what receive gave. */
+bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
+                      struct sb_reader *answer, int rc, const uint8_t *frame, size_t size);
+
+/* Writes the plan, after room for the header. False: the session has failed. */
+static inline bool sb__request_begin(sb_session *py, struct sb_request *q)
+{
+    uint32_t number = q->plan->number;
+    struct sb_buf *b = &py->out;
+    if (SB_UNLIKELY(!py->link || py->released_len || number / 64 >= py->defined_words ||
+                    !(py->defined[number / 64] >> number % 64 & 1) || b->failed ||
+                    b->cap < SB_OUT_LEAST || b->cap > SB_OUT_MOST))
+        return sb__request_begin_slow(py, q);
+    memcpy(b->ptr + sizeof(struct sb_frame), q->plan->head, sizeof q->plan->head);
+    b->len = sizeof(struct sb_frame) + q->plan->head_size;
+    return true;
+}
+
+/* Sends it. With WAIT: waits, and leaves *answer at the body of the REPLY (valid until the next request). False: the
+ * session has failed. */
+static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer)
+{
+    struct sb_buf *b = &py->out;
+    if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX || py->timeout > 0 ||
+                    q->flags & SB_FLAG_DEFINE || py->seq - py->answered >= SB_IN_FLIGHT - 2))
+        return sb__request_send_slow(py, q, answer);
+    uint64_t seq = ++py->seq;
+    struct sb_frame *h = (struct sb_frame *)(void *)b->ptr;
+    h->size = (uint32_t)b->len;
+    h->kind = SB_FRAME_CALL;
+    h->flags = q->flags;
+    h->segments = 0;
+    h->session = py->tag;
+    h->epoch = py->epoch;
+    h->seq = seq;
+    h->id = q->id;
+    struct sb_sent *sent = &py->sent[seq % SB_IN_FLIGHT];
+    sent->id = q->id;
+    sent->file = q->at->file;
+    sent->function = q->plan->function;
+    sent->line = q->at->line;
+    struct sb_link *link = py->link;
+    const struct sb_transport *transport = py->transport;
+    const uint8_t *frame = NULL;
+    size_t size = 0;
+    link->deadline = 0;
+    int rc = transport->send(link, b->ptr, b->len);
+    if (SB_LIKELY(rc == 0)) {
+        if (!(q->flags & SB_FLAG_WAIT))
+            return true;
+        rc = transport->receive(link, &frame, &size);
+        if (SB_LIKELY(rc == 0 && size >= sizeof(struct sb_frame))) {
+            uint64_t start, id; /* size, kind, no flags, no segments; seq of the request */
+            uint32_t session;
+            memcpy(&start, frame, sizeof start);
+            memcpy(&session, frame + offsetof(struct sb_frame, session), sizeof session);
+            memcpy(&id, frame + offsetof(struct sb_frame, id), sizeof id);
+            if (SB_LIKELY(start == ((uint64_t)SB_FRAME_REPLY << 32 | size) && session == py->tag &&
+                          id == seq)) {
+                py->answered = seq;
+                answer->p = frame + sizeof(struct sb_frame);
+                answer->end = frame + size;
+                answer->error = NULL;
+                return true;
+            }
+        }
+    }
+    return sb__request_wait(py, q->at, q->plan->function, answer, rc, frame, size);
+}
+
+#endif
