@@ -4,7 +4,14 @@
  * that the room left there is not lost. */
 #include "core/arena.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef __has_feature /* of clang */
+#define ASAN __has_feature(address_sanitizer)
+#elif defined __SANITIZE_ADDRESS__
+#define ASAN 1
+#else
+#define ASAN 0
+#endif
+#if ASAN
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) __asan_poison_memory_region(p, n)
 #define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
