@@ -48,9 +48,12 @@
 #define SB_PRINTF_(f, a) __attribute__((format(printf, f, a)))
 #define SB_AUTO_(end) __attribute__((cleanup(end)))
 #define SB_UNUSED_ __attribute__((unused))
-/* Takes no room. C would let `.axis = 0` fill the first member of an sb_value (brace elision): this has none to fill. */
+/* Takes no room. The first value without a name would fill the first option, and in C `.axis = 0` the first member of an
+ * sb_value (brace elision): this has none to fill. */
 #ifdef __cplusplus
-#define SB_GUARD_(name)
+struct sb_guard_ {
+};
+#define SB_GUARD_(name) [[no_unique_address]] sb_guard_ name;
 #else
 #define SB_GUARD_(name)                                                                            \
     struct {                                                                                       \
@@ -134,7 +137,9 @@ typedef enum sb_kind {
 /* A Python value held in C: 24 bytes, by value, copied freely; what it points to belongs to a scope (results) or to
  * the caller (arguments). */
 typedef struct sb_value {
+#ifndef __cplusplus /* there, no number becomes an sb_kind */
     SB_GUARD_(write_SB_around_it_)
+#endif
     sb_kind kind;
     uint32_t reserved;
     union {
