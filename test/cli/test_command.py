@@ -29,7 +29,7 @@ def test_version(run: Run) -> None:
 def test_help_has_an_example_and_exit_codes(run: Run, name: str) -> None:
     for argv in (["snakebridge", name, "--help"], ["snakebridge", "--help"]):
         done = run(*argv)
-        assert "Example:\n  snakebridge" in done.stdout
+        assert "snakebridge" in done.stdout.split("Example:\n  ")[1]
         assert "Exit codes: 0 done; 1" in done.stdout
         assert done.stderr == ""
         assert max(map(len, lines(done.stdout))) <= 100
@@ -189,7 +189,7 @@ def test_generate_writes_a_make_rule_of_what_it_read(run: Run, work: pathlib.Pat
     assert f"\n{toml}:\n" in rest
     assert "site-packages" not in rest.replace("site-packages/", "")
     (work / "Makefile").write_text("all: stamp\ninclude a\\ b/rule.d\n")
-    assert "up to date" in run("make", "stamp").stdout
+    assert "Nothing to be done" in run("make", "stamp").stdout
 
 
 def test_a_failing_library_is_one_diagnostic_and_the_others_bind(run: Run, work: pathlib.Path) -> None:
