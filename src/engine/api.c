@@ -61,24 +61,23 @@ static inline bool enter(void)
 static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t frame_size,
                        const uint8_t **answer, size_t *size)
 {
-    struct sb_frame h;
+    sb_header *h = (sb_header *)frame;
     *answer = NULL;
     *size = 0;
     if (SB_UNLIKELY(!enter()))
         return -1;
     s->thread = self.ident;
-    if (frame_size >= sizeof h)
-        memcpy(&s->interruptible, frame + offsetof(struct sb_frame, seq), sizeof s->interruptible);
-    int rc = sb__run(s, frame, frame_size, &h);
+    s->interruptible = SB_LIKELY(frame_size >= sizeof *h) ? h->seq : 0;
+    int rc = sb__run(s, frame, frame_size);
     s->interruptible = 0;
     if (SB_UNLIKELY(s->interrupted)) {
         s->interrupted = false;
         PyThreadState_SetAsyncExc(s->thread,
                                   NULL); /* if it was not raised yet, it is not due now */
         if (rc == 0)
-            rc = sb__run_late(s, &h);
+            rc = sb__run_late(s, h);
     }
-    if (s->output.len && rc == 0 && h.kind == SB_FRAME_CLOSE)
+    if (SB_UNLIKELY(s->output.len) && rc == 0 && h->kind == SB_FRAME_CLOSE)
         sb__output_dump(s);
     PyEval_SaveThread();
     if (rc != -1) {

@@ -9,6 +9,7 @@
 #include "engine/output.h"
 
 #define SMALL_ARGUMENTS 14
+#define COLD __attribute__((cold, noinline)) /* keeps the hot path's frame small */
 #define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -22,42 +23,41 @@ static void begin_answer(struct sb_engine_session *s)
 }
 
 /* Puts what was printed meanwhile in front of the answer. */
-static void prepend_output(struct sb_engine_session *s, uint64_t id)
+static COLD int prepend_output(struct sb_engine_session *s, uint64_t id)
 {
     struct sb_buf all = { 0 };
     sb__output_take(s, &all, id);
     sb__buf_put(&all, s->answer.ptr, s->answer.len);
     all.failed = all.failed || s->answer.failed;
     sb__buf_reset(&s->answer);
+    if (all.failed) {
+        sb__buf_reset(&all);
+        return -1;
+    }
     s->answer = all;
+    return 0;
 }
 
 /* Ends it: `seq` is the request that it is about. */
-static int end_answer(struct sb_engine_session *s, const struct sb_frame *h, uint8_t kind,
-                      uint64_t seq)
+static inline int end_answer(struct sb_engine_session *s, sb_header *h, uint8_t kind, uint64_t seq)
 {
     if (SB_UNLIKELY(s->answer.failed)) {
         sb__buf_reset(&s->answer);
         return -1;
     }
-    struct sb_frame header = { .size = (uint32_t)s->answer.len,
-                               .kind = kind,
-                               .session = s->tag,
-                               .epoch = h->epoch,
-                               .seq = seq,
-                               .id = h->seq };
-    memcpy(s->answer.ptr, &header, sizeof header);
-    if (SB_UNLIKELY(s->output.len)) {
-        prepend_output(s, h->seq);
-        if (s->answer.failed) {
-            sb__buf_reset(&s->answer);
-            return -1;
-        }
-    }
-    return 0;
+    struct sb_frame *header = (struct sb_frame *)(void *)s->answer.ptr; /* malloc aligns it */
+    header->size = (uint32_t)s->answer.len;
+    header->kind = kind;
+    header->flags = 0;
+    header->segments = 0;
+    header->session = s->tag;
+    header->epoch = h->epoch;
+    header->seq = seq;
+    header->id = h->seq;
+    return SB_UNLIKELY(s->output.len) ? prepend_output(s, h->seq) : 0;
 }
 
-static int answer_null(struct sb_engine_session *s, const struct sb_frame *h)
+static COLD int answer_null(struct sb_engine_session *s, sb_header *h)
 {
     if (!(h->flags & SB_FLAG_WAIT))
         return 0;
@@ -67,8 +67,8 @@ static int answer_null(struct sb_engine_session *s, const struct sb_frame *h)
 }
 
 /* An ERROR frame from an array without its last item. */
-static int answer_error(struct sb_engine_session *s, const struct sb_frame *h,
-                        const struct sb_buf *array, uint64_t seq)
+static COLD int answer_error(struct sb_engine_session *s, sb_header *h, const struct sb_buf *array,
+                             uint64_t seq)
 {
     s->answer.len = 0;
     if (!(h->flags & SB_FLAG_WAIT))
@@ -80,7 +80,7 @@ static int answer_error(struct sb_engine_session *s, const struct sb_frame *h,
     return end_answer(s, h, SB_FRAME_ERROR, seq);
 }
 
-static int answer_malformed(struct sb_engine_session *s, const char *why)
+static COLD int answer_malformed(struct sb_engine_session *s, const char *why)
 {
     s->fault.code = SB_OK;
     PyErr_Clear();
@@ -92,7 +92,7 @@ static int answer_malformed(struct sb_engine_session *s, const char *why)
 
 /* The request failed: by s->fault, or by the pending exception. The first failure stays the
  * session's until the epoch moves on; that of a request that runs after it is answered alone. */
-static int fail(struct sb_engine_session *s, const struct sb_frame *h)
+static COLD int fail(struct sb_engine_session *s, sb_header *h)
 {
     if (s->failed) {
         struct sb_buf error = { 0 };
@@ -129,19 +129,17 @@ struct arguments {
 
 static void drop(struct arguments *a)
 {
-    for (size_t i = 0; i < a->n; i++)
-        Py_DECREF(a->at[i]);
+    PyObject **at = a->at;
+    for (size_t i = 0, n = a->n; i < n; i++)
+        Py_DECREF(at[i]);
     if (SB_UNLIKELY(a->merged != NULL))
         Py_DECREF(a->merged);
     if (SB_UNLIKELY(a->heap != NULL))
         sb__free(a->heap);
 }
 
-static int reserve(struct arguments *a, size_t n)
+static COLD int reserve(struct arguments *a, size_t n)
 {
-    a->at = a->small + 1;
-    if (SB_LIKELY(n <= SMALL_ARGUMENTS))
-        return 0;
     a->heap = sb__resize(NULL, (n + 1) * sizeof *a->heap);
     if (!a->heap) {
         PyErr_NoMemory();
@@ -152,7 +150,7 @@ static int reserve(struct arguments *a, size_t n)
 }
 
 /* Takes the map that is the last argument apart into keywords. */
-static int merge(struct sb_target *plan, struct arguments *a)
+static COLD int merge(struct sb_target *plan, struct arguments *a)
 {
     PyObject *map = a->at[--a->n];
     int rc = -1;
@@ -207,21 +205,54 @@ done:
     return rc;
 }
 
+/* A head of one byte; false: nothing was read. */
+static inline bool read_small(struct sb_reader *r, enum sb_major major, uint64_t *n)
+{
+    if (SB_UNLIKELY(r->p >= r->end || (*r->p ^ (unsigned)major << 5) >= 24))
+        return false;
+    *n = *r->p++ & 31;
+    return true;
+}
+
 /* 0; -1 with r->error, a fault or an exception: what was read is in `a` all the same. */
-static int read_arguments(struct sb_engine_session *s, struct sb_target *plan, struct sb_reader *r,
-                          struct arguments *a)
+static inline int read_arguments(struct sb_engine_session *s, struct sb_target *plan,
+                                 struct sb_reader *r, struct arguments *a)
 {
     uint64_t n;
-    if (!sb__read_count(r, SB_MAJOR_ARRAY, &n) || reserve(a, (size_t)n) < 0)
+    if (SB_UNLIKELY(!read_small(r, SB_MAJOR_ARRAY, &n) && !sb__read_count(r, SB_MAJOR_ARRAY, &n)))
+        return -1;
+    if (SB_UNLIKELY(n > SMALL_ARGUMENTS) && reserve(a, (size_t)n) < 0)
         return -1;
     if (SB_UNLIKELY(n < plan->keywords + plan->kwargs)) {
         sb__read_fail(r, "fewer arguments than the plan has keywords");
         return -1;
     }
-    for (; a->n < n; a->n++)
-        if (SB_UNLIKELY(!(a->at[a->n] = sb__decode(s, r))))
+    /* Floats and small integers here, with the cursor in a register. */
+    const uint8_t *p = r->p, *const end = r->end;
+    PyObject **at = a->at;
+    for (size_t i = 0; i < n; i++) {
+        PyObject *o;
+        if (SB_LIKELY((size_t)(end - p) >= SB_CBOR_HEAD_MAX && *p == SB_CBOR_FLOAT64)) {
+            uint64_t bits;
+            memcpy(&bits, p + 1, sizeof bits);
+            p += SB_CBOR_HEAD_MAX;
+            o = PyFloat_FromDouble(sb__float_bits(__builtin_bswap64(bits)));
+        } else if (p < end && *p < 24) {
+            o = PyLong_FromLong(*p++);
+        } else {
+            r->p = p;
+            o = sb__decode(s, r, 0);
+            p = r->p;
+        }
+        if (SB_UNLIKELY(!o)) {
+            a->n = i;
             return -1;
-    if (SB_UNLIKELY(r->p != r->end)) {
+        }
+        at[i] = o;
+    }
+    a->n = (size_t)n;
+    r->p = p;
+    if (SB_UNLIKELY(p != end)) {
         sb__read_fail(r, "bytes behind the arguments");
         return -1;
     }
@@ -242,7 +273,8 @@ static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t 
     return NULL;
 }
 
-static PyObject *call_special(struct sb_target *plan, const struct arguments *a)
+static __attribute__((noinline)) PyObject *call_special(struct sb_target *plan,
+                                                        const struct arguments *a)
 {
     const struct sb_special *special = plan->special;
     size_t n = a->n - a->keywords;
@@ -258,7 +290,7 @@ static PyObject *call_special(struct sb_target *plan, const struct arguments *a)
     return sb__py.vectorcall(a->at[0], a->at + 1, (n - 1) | SB_ARGUMENTS_OFFSET, a->kwnames);
 }
 
-static PyObject *check_class(struct sb_engine_session *s, struct sb_target *plan, PyObject *o)
+static COLD PyObject *check_class(struct sb_engine_session *s, struct sb_target *plan, PyObject *o)
 {
     PyObject *class = sb__plan_object(plan);
     int yes = class ? PyObject_IsInstance(o, class) : -1;
@@ -304,24 +336,16 @@ static PyObject *read_fresh(struct sb_target *plan)
     return sb__resolve(plan->name);
 }
 
-static PyObject *perform(struct sb_engine_session *s, struct sb_target *plan,
-                         const struct arguments *a)
+static __attribute__((noinline)) PyObject *
+perform_other(struct sb_engine_session *s, struct sb_target *plan, const struct arguments *a)
 {
     static const struct {
         char op;
         size_t n;
-    } counts[] = { { 'g', 1 }, { 's', 2 }, { 'c', 0 }, { 'k', 1 }, { 'e', 1 }, { '=', 1 } };
+    } counts[] = { { 'm', 1 }, { 'g', 1 }, { 's', 2 }, { 'c', 0 },
+                   { 'k', 1 }, { 'e', 1 }, { '=', 1 } };
     PyObject *o;
     size_t n = a->n - a->keywords;
-    if (SB_LIKELY(plan->op == 'f')) {
-        o = sb__plan_object(plan);
-        return o ? sb__py.vectorcall(o, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames) : NULL;
-    }
-    if (plan->op == 'm') {
-        if (n < 1)
-            return wrong_count(plan, 1, 1, n);
-        return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
-    }
     if (plan->op == 'x')
         return call_special(plan, a);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -349,6 +373,19 @@ static PyObject *perform(struct sb_engine_session *s, struct sb_target *plan,
     return o;
 }
 
+static inline PyObject *perform(struct sb_engine_session *s, struct sb_target *plan,
+                                const struct arguments *a)
+{
+    size_t n = a->n - a->keywords;
+    if (SB_LIKELY(plan->op == 'f')) {
+        PyObject *o = sb__plan_object(plan);
+        return o ? sb__py.vectorcall(o, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames) : NULL;
+    }
+    if (SB_LIKELY(plan->op == 'm' && n > 0))
+        return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
+    return perform_other(s, plan, a);
+}
+
 /* Drops what a result registered before it failed: the caller never learns these ids. */
 static void unregister(struct sb_engine_session *s, uint64_t id, uint64_t from)
 {
@@ -367,11 +404,11 @@ static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
            !sb__session_find(s, id);
 }
 
-static int call(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
 {
     uint64_t number;
     struct sb_target *plan;
-    if (!sb__read_uint(r, &number))
+    if (SB_UNLIKELY(!read_small(r, SB_MAJOR_UINT, &number) && !sb__read_uint(r, &number)))
         return answer_malformed(s, r->error);
     if (SB_UNLIKELY(h->flags & SB_FLAG_DEFINE)) {
         plan = sb__plan_define(s, number, r);
@@ -426,7 +463,7 @@ static int call(struct sb_engine_session *s, const struct sb_frame *h, struct sb
 
 /* ---- the other kinds ------------------------------------------------------------------------- */
 
-static int open_session(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+static int open_session(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
 {
     uint64_t counter;
     if (!sb__read_uint(r, &counter))
@@ -455,14 +492,14 @@ static int release(struct sb_engine_session *s, struct sb_reader *r)
     return 0;
 }
 
-static int answer_sync(struct sb_engine_session *s, const struct sb_frame *h)
+static int answer_sync(struct sb_engine_session *s, sb_header *h)
 {
     if (s->failed)
         return answer_error(s, h, &s->error, s->failed_seq);
     return answer_null(s, h);
 }
 
-static int dispatch(struct sb_engine_session *s, const struct sb_frame *h, struct sb_reader *r)
+static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
 {
     if (SB_LIKELY(h->kind == SB_FRAME_CALL))
         return call(s, h, r);
@@ -487,11 +524,11 @@ static int dispatch(struct sb_engine_session *s, const struct sb_frame *h, struc
     }
 }
 
-int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size, struct sb_frame *h)
+int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
 {
+    sb_header *h = (sb_header *)frame;
     if (SB_UNLIKELY(size < sizeof *h))
         return answer_malformed(s, "a frame that is shorter than its header");
-    memcpy(h, frame, sizeof *h);
     if (SB_UNLIKELY(h->size != size || (h->flags & ~FLAGS_ALL) || h->segments ||
                     h->session != s->tag || h->seq >> SB_ID_TAG_SHIFT || !h->seq))
         return answer_malformed(s, "a frame whose header makes no sense");
@@ -499,9 +536,7 @@ int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size, stru
     if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0)
         sb__session_recover(s);
     s->answer.len = 0;
-    s->seq = h->seq;
-    s->epoch = h->epoch;
-    s->waits = h->flags & SB_FLAG_WAIT;
+    s->request = h;
     s->late = false;
     s->first_new = s->counter;
     sb__output_begin(s);
@@ -512,15 +547,14 @@ int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size, stru
 
 int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t size)
 {
-    struct sb_frame h;
+    sb_header *h = (sb_header *)frame;
     uint64_t number;
     s->answer.len = 0;
-    if (size < sizeof h)
+    if (size < sizeof *h)
         return answer_malformed(s, "a frame that is shorter than its header");
-    memcpy(&h, frame, sizeof h);
-    if (h.kind != SB_FRAME_CALL || !(h.flags & SB_FLAG_DEFINE))
+    if (h->kind != SB_FRAME_CALL || !(h->flags & SB_FLAG_DEFINE))
         return 0;
-    struct sb_reader r = { .p = frame + sizeof h, .end = frame + size };
+    struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
     if (sb__read_uint(&r, &number) && sb__plan_define(s, number, &r))
         return 0;
     if (r.error)
@@ -544,7 +578,7 @@ static size_t spoken(const struct sb_buf *answer)
     return at;
 }
 
-int sb__run_late(struct sb_engine_session *s, const struct sb_frame *h)
+int sb__run_late(struct sb_engine_session *s, sb_header *h)
 {
     if (s->late)
         return 0;

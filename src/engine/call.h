@@ -8,9 +8,8 @@
 
 /* Runs one request with the GIL held. 0: the answer is in s->answer, which is empty unless the
  * request has WAIT. -1: memory ran out for the answer. -2: the frame is malformed, and s->answer is
- * text that says why. *header is the frame's, valid unless -2. */
-int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size,
-            struct sb_frame *header) SB_MUST_USE;
+ * text that says why. Nobody else may write to the frame. */
+int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size) SB_MUST_USE;
 
 /* Of a request that is not to be run takes the plan's definition, since the next call relies on it.
  * Answers nothing. As sb__run. */
@@ -18,6 +17,6 @@ int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t 
 
 /* The request that sb__run has just done was interrupted by its deadline: makes SB_E_TIMEOUT of its
  * answer, whatever it was. Calls no Python code. As sb__run. */
-int sb__run_late(struct sb_engine_session *s, const struct sb_frame *header) SB_MUST_USE;
+int sb__run_late(struct sb_engine_session *s, sb_header *h) SB_MUST_USE;
 
 #endif

@@ -9,23 +9,22 @@
 #include "engine/plan.h"
 
 /* Reads one value: a new reference. NULL: r->error (malformed), or a fault, or an exception. */
-PyObject *sb__decode_deep(struct sb_engine_session *s, struct sb_reader *r, unsigned depth);
-
-static inline PyObject *sb__decode(struct sb_engine_session *s, struct sb_reader *r)
-{
-    if (SB_LIKELY(sb__left(r) >= SB_CBOR_HEAD_MAX && *r->p == SB_CBOR_FLOAT64)) {
-        uint64_t bits;
-        memcpy(&bits, r->p + 1, sizeof bits);
-        r->p += SB_CBOR_HEAD_MAX;
-        return PyFloat_FromDouble(sb__float_bits(__builtin_bswap64(bits)));
-    }
-    return sb__decode_deep(s, r, 0);
-}
+PyObject *sb__decode(struct sb_engine_session *s, struct sb_reader *r, unsigned depth);
 
 /* Appends `o` as the result type says. `id`: under which an object is registered; 0: the engine
  * chooses. 0; -1 with a fault or an exception. Want of memory shows in b->failed. */
-int sb__encode(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan, PyObject *o,
-               uint64_t id) SB_MUST_USE;
+int sb__encode_any(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                   PyObject *o, uint64_t id) SB_MUST_USE;
+
+static inline int sb__encode(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                             PyObject *o, uint64_t id)
+{
+    if (SB_LIKELY(plan->result.code == 'd' && Py_TYPE(o) == &PyFloat_Type)) {
+        sb__put_float(b, PyFloat_AsDouble(o));
+        return 0;
+    }
+    return sb__encode_any(s, b, plan, o, id);
+}
 
 /* Appends an integer of any size. 0, or -1 with an exception. */
 int sb__encode_int(struct sb_buf *b, PyObject *o) SB_MUST_USE;
@@ -33,7 +32,7 @@ int sb__encode_int(struct sb_buf *b, PyObject *o) SB_MUST_USE;
 /* ---- arrays ---- */
 
 /* The array of a typed array's tag behind which r stands: an ndarray where NumPy is to be had, else
- * a memoryview. `shape` has `ndim` lengths, or is NULL: one dimension. As sb__decode_deep. */
+ * a memoryview. `shape` has `ndim` lengths, or is NULL: one dimension. As sb__decode. */
 PyObject *sb__decode_array(struct sb_engine_session *s, struct sb_reader *r, uint64_t tag,
                            const uint64_t *shape, size_t ndim);
 bool sb__is_array_tag(uint64_t tag);

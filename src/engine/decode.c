@@ -63,7 +63,7 @@ static PyObject *list(struct sb_engine_session *s, struct sb_reader *r, uint64_t
 {
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (uint64_t i = 0; list && i < n; i++) {
-        PyObject *item = sb__decode_deep(s, r, depth + 1);
+        PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
             Py_DECREF(list);
             return NULL;
@@ -77,7 +77,7 @@ static PyObject *tuple(struct sb_engine_session *s, struct sb_reader *r, uint64_
 {
     PyObject *tuple = PyTuple_New((Py_ssize_t)n);
     for (uint64_t i = 0; tuple && i < n; i++) {
-        PyObject *item = sb__decode_deep(s, r, depth + 1);
+        PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
             Py_DECREF(tuple);
             return NULL;
@@ -101,7 +101,7 @@ static PyObject *set(struct sb_engine_session *s, struct sb_reader *r, uint64_t 
         return set;
     }
     for (uint64_t i = 0; set && i < n; i++) {
-        PyObject *item = sb__decode_deep(s, r, depth + 1);
+        PyObject *item = sb__decode(s, r, depth + 1);
         if (!item || PySet_Add(set, item) < 0) {
             Py_DECREF(set);
             set = NULL;
@@ -115,8 +115,8 @@ static PyObject *dict(struct sb_engine_session *s, struct sb_reader *r, uint64_t
 {
     PyObject *dict = PyDict_New();
     for (uint64_t i = 0; dict && i < n; i++) {
-        PyObject *key = sb__decode_deep(s, r, depth + 1);
-        PyObject *value = key ? sb__decode_deep(s, r, depth + 1) : NULL;
+        PyObject *key = sb__decode(s, r, depth + 1);
+        PyObject *value = key ? sb__decode(s, r, depth + 1) : NULL;
         if (!value || PyDict_SetItem(dict, key, value) < 0) {
             Py_DECREF(dict);
             dict = NULL;
@@ -185,7 +185,7 @@ static PyObject *tagged(struct sb_engine_session *s, struct sb_reader *r, uint64
     }
 }
 
-PyObject *sb__decode_deep(struct sb_engine_session *s, struct sb_reader *r, unsigned depth)
+PyObject *sb__decode(struct sb_engine_session *s, struct sb_reader *r, unsigned depth)
 {
     struct sb_head h;
     if (SB_UNLIKELY(depth > SB_MAX_DEPTH)) {

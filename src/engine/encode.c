@@ -481,8 +481,8 @@ done:
     return rc;
 }
 
-int sb__encode(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan, PyObject *o,
-               uint64_t id)
+int sb__encode_any(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                   PyObject *o, uint64_t id)
 {
     if (plan->result.code == '(')
         return put_struct(s, b, plan, o);

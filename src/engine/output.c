@@ -11,7 +11,7 @@
 #define RECORD_MAX (1u << 20)   /* bytes, from which on a record takes no more */
 #define PENDING_MAX (64u << 20) /* beyond, text goes to the descriptor: nothing is lost */
 
-static struct sb_engine_session *running;
+struct sb_engine_session *sb__running;
 
 static void write_all(int descriptor, const char *s, size_t n)
 {
@@ -53,10 +53,10 @@ static void append(struct sb_engine_session *s, uint8_t stream, const char *text
 
 static struct sb_engine_session *listener(void)
 {
-    struct sb_engine_session *s = running;
+    struct sb_engine_session *s = sb__running;
     if (s && s->outer) { /* several threads: is one of them this one? */
         unsigned long self = PyThread_get_thread_ident();
-        for (struct sb_engine_session *i = running; i; i = i->outer)
+        for (struct sb_engine_session *i = sb__running; i; i = i->outer)
             if (i->thread == self)
                 return i;
     }
@@ -102,7 +102,7 @@ static PyObject *write_text(PyObject *self, PyObject *args)
     if (to && to->output.len + (size_t)n <= PENDING_MAX) {
         if (n)
             append(to, (uint8_t)stream, s, (size_t)n);
-        if (to->spill && to->waits)
+        if (to->spill && (to->request->flags & SB_FLAG_WAIT))
             to->spill(to);
     } else {
         Py_BEGIN_ALLOW_THREADS write_all(stream, s, (size_t)n);
@@ -118,24 +118,11 @@ PyObject *sb__output_function(void)
     return PyCFunction_New(&method, NULL);
 }
 
-void sb__output_begin(struct sb_engine_session *s)
+void sb__output_unlink(struct sb_engine_session *s)
 {
-    s->inner = NULL;
-    s->outer = running;
-    if (running)
-        running->inner = s;
-    running = s;
-}
-
-void sb__output_end(struct sb_engine_session *s)
-{
-    if (s->inner)
-        s->inner->outer = s->outer;
-    else
-        running = s->outer;
-    if (s->outer)
-        s->outer->inner = s->inner;
-    s->inner = s->outer = NULL;
+    for (struct sb_engine_session *i = sb__running; i; i = i->outer)
+        if (i->outer == s)
+            i->outer = s->outer;
 }
 
 static uint32_t record(const struct sb_buf *b, size_t at)
@@ -159,8 +146,8 @@ void sb__output_take(struct sb_engine_session *s, struct sb_buf *to, uint64_t id
         struct sb_frame h = { .size = (uint32_t)(to->len - begin),
                               .kind = SB_FRAME_OUTPUT,
                               .session = s->tag,
-                              .epoch = s->epoch,
-                              .seq = s->seq,
+                              .epoch = s->request->epoch,
+                              .seq = s->request->seq,
                               .id = id };
         memcpy(to->ptr + begin, &h, sizeof h);
         at += RECORD_HEAD + n;

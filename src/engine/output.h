@@ -10,10 +10,23 @@
 /* The function write(number, text) for prelude.py; a new reference, or NULL with an exception. */
 PyObject *sb__output_function(void);
 
-/* From begin to end, output is the session's. Calls nest (in-process, several threads run at once;
- * a thread's own session is preferred). */
-void sb__output_begin(struct sb_engine_session *s);
-void sb__output_end(struct sb_engine_session *s);
+/* From begin to end, output is the session's. In-process, several threads run at once, and end in
+ * any order; a thread's own session is preferred. */
+extern struct sb_engine_session *sb__running; /* the one that began last; a list by `outer` */
+void sb__output_unlink(struct sb_engine_session *s);
+
+static inline void sb__output_begin(struct sb_engine_session *s)
+{
+    s->outer = sb__running;
+    sb__running = s;
+}
+static inline void sb__output_end(struct sb_engine_session *s)
+{
+    if (SB_LIKELY(sb__running == s))
+        sb__running = s->outer;
+    else
+        sb__output_unlink(s);
+}
 
 /* Appends what is pending as OUTPUT frames to `to` and empties it; `id` is the seq of the request
  * that waits. */

@@ -9,13 +9,8 @@
 
 #define KEYWORDS_MAX 1024 /* named by one plan */
 
-static struct sb_target **plans;
-static size_t plans_cap;
-
-struct sb_target *sb__plan_find(uint64_t number)
-{
-    return number < plans_cap ? plans[number] : NULL;
-}
+struct sb_target **sb__plans;
+size_t sb__plans_cap;
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -134,10 +129,8 @@ static PyObject *look_up(const struct sb_target *plan)
     return o;
 }
 
-PyObject *sb__plan_object(struct sb_target *plan)
+PyObject *sb__plan_look_up(struct sb_target *plan)
 {
-    if (SB_LIKELY(plan->object != NULL))
-        return plan->object;
     PyObject *o = look_up(plan);
     if (plan->object) /* another thread was faster: an import lets others run */
         Py_XDECREF(o);
@@ -307,18 +300,18 @@ static void target_free(struct sb_target *plan)
 
 static bool reserve(size_t number)
 {
-    if (number < plans_cap)
+    if (number < sb__plans_cap)
         return true;
-    size_t cap = plans_cap ? plans_cap : 256;
+    size_t cap = sb__plans_cap ? sb__plans_cap : 256;
     while (cap <= number)
         cap *= 2;
-    struct sb_target **p = sb__resize(plans, cap * sizeof(struct sb_target *));
+    struct sb_target **p = sb__resize(sb__plans, cap * sizeof(struct sb_target *));
     if (!p)
         return false;
-    for (size_t i = plans_cap; i < cap; i++)
+    for (size_t i = sb__plans_cap; i < cap; i++)
         p[i] = NULL;
-    plans = p;
-    plans_cap = cap;
+    sb__plans = p;
+    sb__plans_cap = cap;
     return true;
 }
 
@@ -468,6 +461,6 @@ struct sb_target *sb__plan_define(struct sb_engine_session *s, uint64_t number, 
         return NULL;
     }
     memcpy(plan->definition, begin, plan->definition_size);
-    plans[number] = plan;
+    sb__plans[number] = plan;
     return plan;
 }

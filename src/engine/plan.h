@@ -38,14 +38,24 @@ struct sb_target {
     size_t definition_size;
 };
 
+extern struct sb_target **sb__plans;
+extern size_t sb__plans_cap;
+
 /* The plan of that number, or NULL. */
-struct sb_target *sb__plan_find(uint64_t number);
+static inline struct sb_target *sb__plan_find(uint64_t number)
+{
+    return SB_LIKELY(number < sb__plans_cap) ? sb__plans[number] : NULL;
+}
 /* Reads a definition and makes it the plan `number`. NULL: r->error says what is malformed, or a
  * fault or an exception is set. */
 struct sb_target *sb__plan_define(struct sb_engine_session *s, uint64_t number,
                                   struct sb_reader *r);
 /* What the plan names, a borrowed reference that stays; NULL with an exception. */
-PyObject *sb__plan_object(struct sb_target *plan);
+PyObject *sb__plan_look_up(struct sb_target *plan);
+static inline PyObject *sb__plan_object(struct sb_target *plan)
+{
+    return SB_LIKELY(plan->object != NULL) ? plan->object : sb__plan_look_up(plan);
+}
 /* The class of an `o`, borrowed; NULL with an exception. */
 PyObject *sb__spec_class(struct sb_spec *spec);
 

@@ -277,7 +277,7 @@ static void spill(struct sb_engine_session *s)
     size_t need = out->len * 12; /* an empty record is 5 bytes; its frame 45, and padding */
     if (need > SB_RING_SIZE || sb__ring_room(&l->replies, need) < need)
         return;
-    sb__output_take(s, &frames, s->seq);
+    sb__output_take(s, &frames, s->request->seq);
     const uint8_t *p = frames.ptr;
     for (size_t left = frames.len; left && !frames.failed;) {
         uint32_t size;
@@ -306,7 +306,7 @@ static void unbind(struct lane *l)
 }
 
 /* The request cannot be answered as it should: says so, if somebody waits, and drops the session. */
-static int refuse(struct lane *l, const struct sb_frame *h, sb_code code, const char *why)
+static int refuse(struct lane *l, sb_header *h, sb_code code, const char *why)
 {
     struct sb_buf frame = { 0 };
     int rc = 0;
@@ -346,38 +346,37 @@ static bool bind_session(struct lane *l, uint32_t tag)
 /* Runs the frame in l->in. 0, or -1: as write_frames. */
 static int run(struct lane *l)
 {
-    struct sb_frame h;
-    memcpy(&h, l->in.buf.ptr, sizeof h);
-    if (h.kind == SB_FRAME_OPEN) {
-        if (!h.session || h.session >> (64 - SB_ID_TAG_SHIFT))
-            return refuse(l, &h, SB_E_PROTOCOL, "a session's tag has 16 bits");
-        if (!bind_session(l, h.session))
-            return refuse(l, &h, SB_E_MEMORY, "out of memory");
+    sb_header *h = (sb_header *)l->in.buf.ptr;
+    if (h->kind == SB_FRAME_OPEN) {
+        if (!h->session || h->session >> (64 - SB_ID_TAG_SHIFT))
+            return refuse(l, h, SB_E_PROTOCOL, "a session's tag has 16 bits");
+        if (!bind_session(l, h->session))
+            return refuse(l, h, SB_E_MEMORY, "out of memory");
     }
     struct sb_engine_session *s = l->session;
     if (!s)
-        return refuse(l, &h, SB_E_PROTOCOL, "a request without a session");
+        return refuse(l, h, SB_E_PROTOCOL, "a request without a session");
     bool deadline =
-        (h.flags & SB_FLAG_DEADLINE) && (h.kind == SB_FRAME_CALL || h.kind == SB_FRAME_SYNC);
-    uint64_t key = (uint64_t)s->tag << SB_ID_TAG_SHIFT | (h.seq & SB_RUNNING_SEQ);
+        (h->flags & SB_FLAG_DEADLINE) && (h->kind == SB_FRAME_CALL || h->kind == SB_FRAME_SYNC);
+    uint64_t key = (uint64_t)s->tag << SB_ID_TAG_SHIFT | (h->seq & SB_RUNNING_SEQ);
     bool begun = sb__guard_begin(key, deadline, l->shared);
-    int rc = begun ? sb__run(s, l->in.buf.ptr, l->in.buf.len, &h)
+    int rc = begun ? sb__run(s, l->in.buf.ptr, l->in.buf.len)
                    : sb__run_withdrawn(s, l->in.buf.ptr, l->in.buf.len);
     if (SB_UNLIKELY(sb__guard_forked()))
         sb__guard_child();
     if (begun && SB_UNLIKELY(sb__guard_end(key, deadline)) && rc == 0)
-        rc = sb__run_late(s, &h);
+        rc = sb__run_late(s, h);
     if (SB_UNLIKELY(rc == -2))
-        return refuse(l, &h, SB_E_PROTOCOL, (const char *)s->answer.ptr);
+        return refuse(l, h, SB_E_PROTOCOL, (const char *)s->answer.ptr);
     if (SB_UNLIKELY(rc < 0))
-        return refuse(l, &h, SB_E_MEMORY, "out of memory for the answer");
+        return refuse(l, h, SB_E_MEMORY, "out of memory for the answer");
     if (SB_LIKELY(s->answer.len))
         rc = write_frames(l, s->answer.ptr, s->answer.len);
     else
         publish(l);
     if (SB_UNLIKELY(s->answer.cap > 1u << 20))
         sb__buf_reset(&s->answer);
-    if (h.kind == SB_FRAME_CLOSE)
+    if (h->kind == SB_FRAME_CLOSE)
         unbind(l);
     return rc;
 }

@@ -12,6 +12,10 @@
 #include "engine/python.h"
 #include <snakebridge.h>
 
+/* A header where it lies: frames may be anywhere. Fields are read one by one, as they were written,
+ * since a wider load right behind narrower stores stalls the processor. */
+typedef const struct sb_frame sb_header __attribute__((aligned(1)));
+
 struct sb_entry {
     uint64_t id; /* 0: free */
     PyObject *object;
@@ -38,14 +42,12 @@ struct sb_engine_session {
     struct sb_buf answer;
     struct sb_buf output; /* records: stream (1), length (4), text */
     size_t output_last;   /* where the last record begins */
-    bool waits;           /* the running request has WAIT */
+    sb_header *request;   /* the running one's header, while it runs */
     bool late;            /* its answer is SB_E_TIMEOUT already */
     uint64_t first_new;   /* engine-chosen ids from here on were given out by it */
-    uint64_t seq;         /* the running request */
-    uint32_t epoch;       /* its error epoch */
     void (*spill)(struct sb_engine_session *s); /* worker: hands over output early, or NULL */
     void *owner;                                /* for spill */
-    struct sb_engine_session *outer, *inner;    /* running sessions: a list, innermost first */
+    struct sb_engine_session *outer;            /* the session that ran when this one began */
 
     unsigned long thread;   /* Python's identifier of the thread that runs the request */
     uint64_t interruptible; /* in-process: the request that may be interrupted, or 0 */
