@@ -43,8 +43,9 @@ class Distribution:
     name: str
     version: str
     folder: str  # of its metadata
-    modules: list[str]  # public import packages
-    own: list[str]  # private ones too
+    modules: list[str]  # its import packages
+    others: list[str]  # that are bound only when they are asked for
+    own: list[str]  # all of them, private ones too
 
 
 @dataclass
@@ -254,48 +255,45 @@ def installed(path: list[str]) -> dict[str, Distribution]:
             if key in out:
                 continue
             version = parts[1] if len(parts) > 1 else ""
-            out[key] = Distribution(key, parts[0], version, os.path.join(folder, name), [], [])
+            out[key] = Distribution(key, parts[0], version, os.path.join(folder, name), [], [], [])
     return out
 
 
 def find_modules(distribution: Distribution) -> None:
-    """Fill in the import packages of a distribution from its own metadata."""
-    tops: dict[str, set[str]] = {}  # first part -> second parts; "" stands for the package itself
-    listed = read_lines(os.path.join(distribution.folder, "RECORD"))
-    paths = [line.rsplit(",", 2)[0].strip('"') for line in listed]
+    """Fill in the import packages of a distribution from its own metadata.
+
+    One that bears the distribution's name stands for all: pytest brings `py` too, matplotlib `pylab`. The others can
+    be named in `modules`.
+    """
+    paths = [line.rsplit(",", 2)[0].strip('"') for line in read_lines(os.path.join(distribution.folder, "RECORD"))]
     if not paths:
-        paths = [os.path.join(n, "__init__.py") for n in read_lines(os.path.join(distribution.folder, "top_level.txt"))]
+        lines = read_lines(os.path.join(distribution.folder, "top_level.txt"))
+        paths = [n + "/__init__.py" for n in lines]
+    packages: set[str] = set()
+    modules: set[str] = set()
     for path in paths:
-        parts = path.replace(os.sep, "/").split("/")
-        name, dot, rest = parts[-1].partition(".")
-        if (
-            not dot
-            or rest.rpartition(".")[2] not in ("py", "so", "pyi")
-            or not all(p.isidentifier() for p in parts[:-1])
-        ):
+        folder, _, file = path.rpartition("/")
+        name, dot, rest = file.partition(".")
+        if not dot or rest.rpartition(".")[2] not in ("py", "so", "pyi"):
             continue
-        if len(parts) == 1:
-            if name.isidentifier() and rest != "pyi":
-                tops.setdefault(name, set()).add("")
-        elif name == "__init__":
-            tops.setdefault(parts[0], set()).add(parts[1] if len(parts) > 2 else "")
-        else:
-            tops.setdefault(parts[0], set())
-    found: list[str] = []
-    for top, inner in tops.items():
-        if "" in inner:
-            found.append(top)
-        else:  # a namespace package: what is in it
-            found.extend("%s.%s" % (top, n) for n in inner if n)
-    if not tops:
-        stubs = [p.split("/")[0] for p in paths if p.split("/")[0].endswith("-stubs")]
+        if folder and name == "__init__" and all(p.isidentifier() for p in folder.split("/")):
+            packages.add(folder)
+        elif not folder and name.isidentifier() and rest != "pyi":
+            modules.add(name)
+    # In a namespace package (google/cloud/storage) the folders above have no __init__.
+    roots = {p for p in packages if "/" not in p or p.rpartition("/")[0] not in packages}
+    roots = {p for p in roots if not any(p.startswith(other + "/") for other in roots)}
+    found = sorted({p.replace("/", ".") for p in roots} | modules)
+    if not found and not any(p.split("/")[0].endswith("-stubs") for p in paths):
         name = distribution.name.replace("-", "_")
         editable = any(p.endswith(".pth") or "__editable__" in p for p in paths)
-        found = [name] if not stubs and (editable or not paths) and name.isidentifier() else []
+        found = [name] if (editable or not paths) and name.isidentifier() else []
     public = [n for n in found if not any(p.startswith("_") for p in n.split("."))]
-    main = [n for n in public if n not in ASIDE]
-    distribution.own = sorted(found)
-    distribution.modules = sorted(main or public)
+    main = [n for n in public if n not in ASIDE] or public
+    named = [n for n in main if normalise(n) == distribution.key]
+    distribution.own = found
+    distribution.modules = named or main
+    distribution.others = [n for n in public if n not in distribution.modules]
 
 
 def read_lines(path: str) -> list[str]:

@@ -488,43 +488,95 @@ def generator_version() -> str:
     return __version__
 
 
+def types_in(entry: Json) -> list[Json]:
+    """Return the TYPE nodes of a symbol, member or signature."""
+    out: list[Json] = []
+    if "type" in entry:
+        out.append(entry["type"])
+    for sig in entry.get("sigs") or ():
+        out.append(sig["returns"])
+        out.extend(p["type"] for p in sig["params"])
+    return out
+
+
 def prune(manifest: Json) -> None:
     """Remove the classes, aliases and type variables that nothing names."""
     classes, aliases, typevars = manifest["classes"], manifest["aliases"], manifest["typevars"]
-    kept: dict[str, set[str]] = {"classes": set(), "aliases": set(), "typevars": set()}
-    stack: list[Any] = [manifest["modules"]]
+    kept: set[int] = set()  # ids of entries of the three tables
+    stack: list[Json] = []  # TYPE nodes
+    queue: list[Json] = []  # classes
 
-    def keep(table: str, source: Json, name: str) -> None:
-        if name in source and name not in kept[table]:
-            kept[table].add(name)
-            stack.append(source[name])
+    def keep(table: Json, name: str | None) -> Json | None:
+        entry: Json | None = table.get(name) if name is not None else None
+        if entry is None or id(entry) in kept:
+            return None
+        kept.add(id(entry))
+        return entry
 
+    def keep_class(name: str | None) -> None:
+        entry = keep(classes, name)
+        if entry is not None:
+            queue.append(entry)
+
+    def keep_typevar(name: str) -> None:
+        entry = keep(typevars, name)
+        if entry is not None:
+            stack.append(entry["bound"])
+            stack.extend(entry["values"])
+            if entry["default"] is not None:
+                stack.append(entry["default"])
+
+    for module in manifest["modules"].values():
+        for symbol in module["names"].values():
+            if symbol["kind"] == "class":
+                keep_class(symbol["class"])
+            stack.extend(types_in(symbol))
     for key, c in classes.items():
         if c["public"] is not None:
-            keep("classes", classes, key)
-    while stack:
-        node = stack.pop()
-        if type(node) is list:
-            stack.extend(n for n in node if type(n) in (dict, list))
-            continue
-        kind = node.get("k")
-        if kind is None:
-            for key in node.get("mro", ()):
-                keep("classes", classes, key)
-            for name in node.get("tvars", ()):
-                keep("typevars", typevars, name)
-        elif kind == "inst" or kind == "tuple":
-            name = node.get("n")
-            if name is not None:
-                keep("classes", classes, name)
-        elif kind == "alias":
-            keep("aliases", aliases, node["n"])
-        elif kind == "tvar":
-            keep("typevars", typevars, node["n"])
-        stack.extend(v for v in node.values() if type(v) in (dict, list))
-    manifest["classes"] = {k: v for k, v in classes.items() if k in kept["classes"]}
-    manifest["aliases"] = {k: v for k, v in aliases.items() if k in kept["aliases"]}
-    manifest["typevars"] = {k: v for k, v in typevars.items() if k in kept["typevars"]}
+            keep_class(key)
+    while stack or queue:
+        while queue:
+            c = queue.pop()
+            for key in c["mro"]:
+                keep_class(key)
+            for name in c["tvars"]:
+                keep_typevar(name)
+            stack.extend(types_in({"sigs": c["new"]}))
+            stack.extend(t for _, t in c["fields"] or ())
+            for member in c["members"].values():
+                stack.extend(types_in(member))
+        while stack:
+            node = stack.pop()
+            kind = node["k"]
+            if kind == "inst":
+                keep_class(node["n"])
+                if "a" in node:
+                    stack.extend(node["a"])
+            elif kind == "alias":
+                entry = keep(aliases, node["n"])
+                if entry is not None:
+                    stack.append(entry["target"])
+                    for name in entry["params"]:
+                        keep_typevar(name)
+                if "a" in node:
+                    stack.extend(node["a"])
+            elif kind == "union":
+                stack.extend(node["i"])
+            elif kind == "tvar":
+                keep_typevar(node["n"])
+            elif kind == "tuple":
+                keep_class(node.get("n"))
+                stack.extend(node["i"])
+            elif kind == "call":
+                stack.extend(types_in({"sigs": [node["s"]]}))
+            elif kind == "overload":
+                stack.extend(types_in({"sigs": node["s"]}))
+            elif kind == "type" or kind == "unpack":
+                stack.append(node["i"])
+            elif kind == "typeddict":
+                stack.extend(node["f"].values())
+    for name in ("classes", "aliases", "typevars"):
+        manifest[name] = {k: v for k, v in manifest[name].items() if id(v) in kept}
 
 
 def shorten(manifest: Json) -> None:

@@ -63,6 +63,7 @@ class Probe:
         self.tail = b""
         self.reader: threading.Thread | None = None
         self.seconds = 0.0
+        self.cancelled = False
 
     def __enter__(self) -> Probe:
         return self
@@ -77,7 +78,7 @@ class Probe:
         try:
             while True:
                 left = [m for m in self.modules if m not in without]
-                if not left:
+                if not left or self.cancelled:
                     return None
                 try:
                     answer = self.attempt(without)
@@ -122,7 +123,7 @@ class Probe:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=self.cwd,
-            env=quiet_environment(),
+            env=quiet_environment(self.sources),
         )
         assert self.process.stdout is not None
         self.reader = threading.Thread(target=self.drain, args=(self.process.stdout,), daemon=True)
@@ -202,6 +203,14 @@ class Probe:
         lines = [x.strip() for x in self.tail.decode("utf-8", "replace").splitlines() if x.strip()]
         return "; its last output: %s" % lines[-1][:200] if lines else ""
 
+    def cancel(self) -> None:
+        """End the process, from another thread than the one that looks."""
+        self.cancelled = True
+        process = self.process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the process, whatever it started, and remove its files."""
         process = self.process
@@ -222,13 +231,18 @@ class Probe:
             self.folder = None
 
 
-def quiet_environment() -> dict[str, str]:
-    """Return the environment of a probe: as the program's, without what makes imports differ between runs."""
+def quiet_environment(local: bool = False) -> dict[str, str]:
+    """Return the environment of a probe: as the program's, without what makes imports differ between runs.
+
+    Bytecode is left beside installed libraries, as any import does, but not in the user's own folders.
+    """
     env = dict(os.environ)
     for name in ("PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT", "PYTHONPROFILEIMPORTTIME", "PYTHONHOME"):
         env.pop(name, None)
-    env.update(PYTHONHASHSEED="0", PYTHONIOENCODING="utf-8", PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8")
+    env.update(PYTHONHASHSEED="0", PYTHONIOENCODING="utf-8", LC_ALL="C.UTF-8")
     env["MPLBACKEND"] = "agg"
+    if local:
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
     return env
 
 

@@ -93,6 +93,7 @@ class Task:
 def plan(project: Project, env: Environment, diagnostics: Diagnostics) -> list[merge.Library]:
     """Return the libraries that the project binds. Reports what is not installed."""
     out: dict[str, merge.Library] = {}
+    others: dict[str, tuple[str, Distribution]] = {}
     for dependency in project.dependencies:
         distribution = env.distributions.get(dependency.key)
         if distribution is None:
@@ -117,12 +118,16 @@ def plan(project: Project, env: Environment, diagnostics: Diagnostics) -> list[m
         environment.find_modules(distribution)
         for name in distribution.modules:
             out[name] = of_distribution(project, dependency.name, distribution, name)
+        others.update((name, (dependency.name, distribution)) for name in distribution.others)
     standard: list[str] = []
     local: dict[str, list[str]] = {}
     for module in project.modules:
         top = module.split(".")[0]
         if not is_local(project, top) and env.is_stdlib(module):
             standard.append(module)
+        elif top in others and top not in out:
+            out[top] = of_distribution(project, *others[top], top)
+            out[top].submodules.append(module)
         elif top in out:
             out[top].submodules.append(module)
         else:
@@ -234,7 +239,14 @@ class Typing:
         self.types = types
         self.project = project
         self.diagnostics = diagnostics
-        path = [p for p in [project.stubs] if os.path.isdir(p)] + project.python_path
+        path = []
+        for folder in [project.stubs, *project.python_path]:
+            hidden = types.shadows(folder)
+            if hidden is not None:
+                message = "nothing in this folder has types: %s hides a module of Python" % os.path.basename(hidden)
+                diagnostics.report("warning", message, where=hidden)
+            elif os.path.isdir(folder):
+                path.append(folder)
         self.oracle = types.Oracle(env.python, env.version, env.facts["platform"], path)
         self.readers: dict[str, types.Reader] = {}
         self.notes: dict[str, list[Json]] = {}
@@ -335,16 +347,21 @@ def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> N
         workers = max(1, min(len(tasks), os.cpu_count() or 1))
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(look, t) for t in tasks]
-            typing = Typing(project, env, diagnostics)
-            for done in concurrent.futures.as_completed(running):
-                task = done.result()
-                emit(
-                    "progress",
-                    step="probe",
-                    library=task.library.name,
-                    message="importing %s" % task.library.name,
-                    seconds=round(task.probe.seconds, 3),
-                )
+            try:
+                typing = Typing(project, env, diagnostics)
+                for done in concurrent.futures.as_completed(running):
+                    task = done.result()
+                    emit(
+                        "progress",
+                        step="probe",
+                        library=task.library.name,
+                        message="importing %s" % task.library.name,
+                        seconds=round(task.probe.seconds, 3),
+                    )
+            except BaseException:
+                for task in tasks:  # else the pool would wait for them
+                    task.probe.cancel()
+                raise
         notes = {t.library.name: report_failures(t, project, env, diagnostics) for t in tasks}
         bound = [t for t in tasks if t.answer is not None]
         emit("progress", step="types", message="reading types")

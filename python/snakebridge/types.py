@@ -25,7 +25,7 @@ from mypy.typeops import bind_self, type_object_type
 from mypy.typevars import fill_typevars
 from mypy.version import __version__ as MYPY_VERSION
 
-__all__ = ["MYPY_VERSION", "Oracle", "Reader", "StubError", "stub_distribution_name"]
+__all__ = ["MYPY_VERSION", "Oracle", "Reader", "StubError", "shadows", "stub_distribution_name"]
 
 Json = dict[str, Any]
 
@@ -50,6 +50,16 @@ WHY = {
 UNANNOTATED: Json = {"k": "any", "why": "unannotated"}
 # Objects that a decorator of the standard library leaves, which lose the parameters of what they wrap.
 FORGETFUL = ("functools._lru_cache_wrapper", "functools._SingleDispatchCallable")
+
+
+def shadows(folder: str) -> str | None:
+    """Return a file of this folder that hides a module which the checker itself stands on, or None."""
+    for module in sorted(build.CORE_BUILTIN_MODULES):
+        for kind in (".pyi", ".py"):
+            path = os.path.join(folder, module + kind)
+            if os.path.isfile(path):
+                return path
+    return None
 
 
 class StubError(Exception):
@@ -120,7 +130,7 @@ class Reader:
         # Every node that names a class, by the checker's name of it.
         self.references: dict[str, list[Json]] = {}
         self.infos: dict[str, N.TypeInfo] = {}
-        self._sources: dict[str, str] = {}
+        self.filled: dict[str, T.Instance] = {}  # each class with its own type variables as arguments
 
     # -- places ---------------------------------------------------------------------------------------------------
 
@@ -451,7 +461,7 @@ class Reader:
         return proper if isinstance(proper, T.FunctionLike) else bound
 
     def expand(self, t: T.Type | None, me: T.Instance | None, base: N.TypeInfo | None) -> T.Type | None:
-        if t is None or me is None or base is None or base is me.type:
+        if t is None or me is None or base is None or me is self.filled.get(base.fullname):
             return t
         return expand_type_by_instance(t, map_instance_to_supertype(me, base))
 
@@ -595,8 +605,11 @@ class Reader:
     def member(self, fullname: str, name: str) -> Json | None:
         """Describe a member as seen through the class, with self bound and type variables filled in."""
         info = self.infos[fullname]
-        filled = fill_typevars(info)
-        me = filled.partial_fallback if isinstance(filled, T.TupleType) else filled
+        me = self.filled.get(fullname)
+        if me is None:
+            filled = fill_typevars(info)
+            me = filled.partial_fallback if isinstance(filled, T.TupleType) else filled
+            self.filled[fullname] = me
         for base in info.mro:
             st = base.names.get(name)
             if st is not None and st.node is not None:

@@ -25,7 +25,7 @@ HOSTILE = {
     "closes": "import os\nos.closerange(0, 3)\nx = 1\n",
     "lacks": "import not_there_at_all\n",
     "vanishes": "import sys\ndel sys.modules[__name__]\n",
-    "replaces": "import sys\nclass M:\n    x = 1\n    def __init__(self):\n        self.y = 2\nsys.modules[__name__] = M()\n",
+    "replaces": "import sys\nclass M:\n    def __init__(self):\n        self.x = 2\nsys.modules[__name__] = M()\n",
     "slots": "import sys\nclass M:\n    __slots__ = ()\n    x = 1\nsys.modules[__name__] = M()\n",
     "interrupts": "raise KeyboardInterrupt\n",
     "syntax": "def f(:\n",
@@ -46,17 +46,22 @@ SAYS = {
 }
 
 
+os.environ["SB_TEST_RUN"] = str(os.getpid())  # marks what this run starts, whoever is its parent in the end
+
+
 def children() -> set[str]:
-    """Return the processes that this one has started and that are there."""
+    """Return the probes that this test run has started and that are there."""
+    mark = b"SB_TEST_RUN=%d" % os.getpid()
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 status = Path("/proc", entry, "stat").read_text()
                 command = Path("/proc", entry, "cmdline").read_text()
+                variables = Path("/proc", entry, "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if "probe.py" in command and status.rpartition(")")[2].split()[0] != "Z":
+            if "probe.py" in command and mark in variables and status.rpartition(")")[2].split()[0] != "Z":
                 found.add(entry)
     return found
 
