@@ -17,6 +17,8 @@
 
 enum { RESENDS = 5 };                       /* 1, 2, 4, 8, 16 ms apart */
 #define DUMP_TIME (120 * SB_MILLISECOND)    /* before the end of the grace */
+#define IDLE_TIME (100 * SB_MILLISECOND)    /* without a sign of life between requests: stuck */
+#define ANSWER_TIME (5 * SB_SECOND)         /* for a large answer to arrive, beyond the grace */
 #define RELEASE_TIME (100 * SB_MILLISECOND) /* after the kill */
 int64_t sb__deadline_grace = SB_SECOND;
 
@@ -105,6 +107,34 @@ static int64_t interrupt(struct sb_worker_link *l, uint64_t key, int64_t now)
     return now < half ? half : dump_at;
 }
 
+/* None of our session's requests runs: ours is about to begin, or its answer is on the way, or the
+ * worker is stuck between requests (stopped, for instance), or lies. */
+static int64_t await_answer(struct sb_worker_link *l, uint64_t key, int64_t now)
+{
+    struct sb_ladder *d = &l->ladder;
+    int64_t end = l->watch.seen_due + sb__deadline_grace;
+    uint64_t tail = atomic_load(l->rep.theirs);
+    if (!d->idle_since || tail != d->rep_tail) { /* something moves */
+        d->idle_since = now;
+        d->rep_tail = tail;
+    }
+    sb__lane_wake(l); /* in case a worker that was stopped has not */
+    int64_t stuck = d->idle_since + IDLE_TIME;
+    if (stuck > end + ANSWER_TIME)
+        stuck = end + ANSWER_TIME;
+    if (stuck < end)
+        stuck = end;
+    if (now >= stuck) {
+        if (key == 0 && kill_at(l, 0, now))
+            return now + RELEASE_TIME;
+        if (key != 0) { /* another session's runs, or the worker is being killed for one */
+            decide(l, SB_VERDICT_QUEUED);
+            return INT64_MAX;
+        }
+    }
+    return now + 5 * SB_MILLISECOND < stuck ? now + 5 * SB_MILLISECOND : stuck + SB_MILLISECOND;
+}
+
 int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
 {
     struct sb_worker_link *l =
@@ -132,21 +162,10 @@ int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
     }
     if (is_ours(l, key)) {
         d->began = true;
+        d->idle_since = 0;
         return interrupt(l, key, now);
     }
-    /* Nothing runs: either it is about to begin, or its answer is on the way, or the worker is stuck
-     * (stopped, for instance) or lies. Or it is being killed already. */
-    int64_t end = watch->seen_due + sb__deadline_grace;
-    sb__lane_wake(l); /* in case a worker that was stopped has not */
-    if (now < end)
-        return now + 5 * SB_MILLISECOND < end ? now + 5 * SB_MILLISECOND : end;
-    if (key == 0 && kill_at(l, 0, now))
-        return now + RELEASE_TIME;
-    if (key != 0) { /* another one's, again and again: no answer has come for the whole grace */
-        decide(l, SB_VERDICT_QUEUED);
-        return INT64_MAX;
-    }
-    return now + SB_MILLISECOND;
+    return await_answer(l, key, now);
 }
 
 void sb__deadline_explain(const struct sb_worker_link *l, struct sb_buf *text)

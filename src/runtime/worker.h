@@ -23,8 +23,10 @@ struct sb_ladder {
     uint32_t raises;         /* times that the exception was raised */
     bool began;              /* the session's request was seen running */
     bool second, dumping;    /* rungs that were entered */
-    int64_t killed_at;       /* or 0 */
-    char state;              /* of the process before it was killed, as ps shows it */
+    int64_t idle_since;      /* nothing runs, and the answer does not grow; or 0 */
+    uint64_t rep_tail;
+    int64_t killed_at; /* or 0 */
+    char state;        /* of the process before it was killed, as ps shows it */
 };
 
 struct sb_worker_link {

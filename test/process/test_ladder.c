@@ -117,7 +117,7 @@ static void in_time(void **state)
 static void races(void **state)
 {
     (void)state;
-    sb__deadline_grace = 20 * SB_MILLISECOND;
+    sb__deadline_grace = 5 * SB_SECOND; /* the machine may be busy */
     sb_session *py = sb_open(.transport = "worker", .quiet = true);
     int answered = 0, ended = 0;
     for (int i = 0; i < 200; i++) {
@@ -141,6 +141,37 @@ static void races(void **state)
     }
     print_message("          %d answered, %d ended\n", answered, ended);
     assert_true(answered && ended);
+    assert_int_equal(sb_close(py), 0);
+}
+
+/* The same for the kill: a call that cannot be interrupted ends just about the end of the grace. */
+static void races_with_the_kill(void **state)
+{
+    (void)state;
+    sb__deadline_grace = 6 * SB_MILLISECOND;
+    sb_session *py = sb_open(.transport = "worker", .quiet = true);
+    int answered = 0, killed = 0;
+    for (int i = 0; i < 60; i++) {
+        int64_t pid = pid_of(py);
+        bool in_time;
+        {
+            SB_USING(py, .timeout = 0.004);
+            in_time = !strcmp(
+                sb_as_str(py, sb_call(py, "sbladder.deaf_nap", 0.0085 + (i % 20) * 0.0001)).ptr,
+                "rested");
+        }
+        if (in_time) {
+            assert_false(sb_failed(py));
+            answered++;
+        } else {
+            assert_int_equal(sb_get_error(py)->code, SB_E_TIMEOUT);
+            sb_clear_error(py);
+            killed++;
+        }
+        assert_int_equal(pid_of(py) == pid, in_time);
+    }
+    print_message("          %d answered, %d killed\n", answered, killed);
+    assert_true(killed);
     assert_int_equal(sb_close(py), 0);
 }
 
@@ -239,7 +270,13 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, begin, check_holdings)
     const struct CMUnitTest tests[] = {
-        T(every_rung), T(in_time), T(races), T(queued), T(deaths), T(children_of_the_worker),
+        T(every_rung),
+        T(in_time),
+        T(races),
+        T(races_with_the_kill),
+        T(queued),
+        T(deaths),
+        T(children_of_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,6 +93,12 @@ def nap(seconds):
     return "rested"
 
 
+def deaf_nap(seconds):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN + 3])
+    time.sleep(seconds)
+    return "rested"
+
+
 def crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
