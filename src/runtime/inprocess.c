@@ -231,16 +231,16 @@ static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
 static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
-    struct sb_frame head;
-    if (SB_UNLIKELY(l->left < sizeof head))
+    uint32_t bytes = 0;
+    if (SB_UNLIKELY(l->left < sizeof(struct sb_frame)))
         return give(&link->message, SB_E_PROTOCOL, "the engine gave no answer");
-    memcpy(&head, l->answer, sizeof head);
-    if (SB_UNLIKELY(head.size < sizeof head || head.size > l->left))
+    memcpy(&bytes, l->answer, sizeof bytes);
+    if (SB_UNLIKELY(bytes < sizeof(struct sb_frame) || bytes > l->left))
         return give(&link->message, SB_E_PROTOCOL, "the engine's answer is cut off");
     *frame = l->answer;
-    *size = head.size;
-    l->answer += head.size;
-    l->left -= head.size;
+    *size = bytes;
+    l->answer += bytes;
+    l->left -= bytes;
     return 0;
 }
 

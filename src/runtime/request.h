@@ -45,15 +45,12 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
                     q->flags & SB_FLAG_DEFINE || py->seq - py->answered >= SB_IN_FLIGHT - 2))
         return sb__request_send_slow(py, q, answer);
     uint64_t seq = ++py->seq;
-    struct sb_frame *h = (struct sb_frame *)(void *)b->ptr;
-    h->size = (uint32_t)b->len;
-    h->kind = SB_FRAME_CALL;
-    h->flags = q->flags;
-    h->segments = 0;
-    h->session = py->tag;
-    h->epoch = py->epoch;
-    h->seq = seq;
-    h->id = q->id;
+    /* Stored by words of 8 bytes: the engine loads no more than that at once, and a load across two stores would wait. */
+    uint64_t *words = (uint64_t *)(void *)b->ptr;
+    words[0] = (uint64_t)q->flags << 40 | (uint64_t)SB_FRAME_CALL << 32 | b->len;
+    words[1] = (uint64_t)py->epoch << 32 | py->tag;
+    words[2] = seq;
+    words[3] = q->id;
     struct sb_sent *sent = &py->sent[seq % SB_IN_FLIGHT];
     sent->id = q->id;
     sent->file = q->at->file;
@@ -70,13 +67,16 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
             return true;
         rc = transport->receive(link, &frame, &size);
         if (SB_LIKELY(rc == 0 && size >= sizeof(struct sb_frame))) {
-            uint64_t start, id; /* size, kind, no flags, no segments; seq of the request */
-            uint32_t session;
-            memcpy(&start, frame, sizeof start);
+            uint32_t bytes,
+                session; /* by fields, as they were stored; the frame may lie anywhere */
+            uint16_t segments;
+            uint64_t id;
+            memcpy(&bytes, frame, sizeof bytes);
+            memcpy(&segments, frame + offsetof(struct sb_frame, segments), sizeof segments);
             memcpy(&session, frame + offsetof(struct sb_frame, session), sizeof session);
             memcpy(&id, frame + offsetof(struct sb_frame, id), sizeof id);
-            if (SB_LIKELY(start == ((uint64_t)SB_FRAME_REPLY << 32 | size) && session == py->tag &&
-                          id == seq)) {
+            if (SB_LIKELY(frame[offsetof(struct sb_frame, kind)] == SB_FRAME_REPLY &&
+                          bytes == size && !segments && session == py->tag && id == seq)) {
                 py->answered = seq;
                 answer->p = frame + sizeof(struct sb_frame);
                 answer->end = frame + size;

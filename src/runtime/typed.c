@@ -250,12 +250,15 @@ static inline __attribute__((always_inline)) bool read_result(sb_session *py, co
     size_t n;
     switch (code) {
     case 'd':
-        if (!sb__read_head(r, &h))
-            break;
-        if (SB_LIKELY(h.major == SB_MAJOR_SIMPLE && h.info == 27)) {
-            *(double *)to = sb__float_bits(h.n);
+        if (SB_LIKELY(sb__left(r) >= 9 && *r->p == SB_CBOR_FLOAT64)) {
+            uint64_t bits;
+            memcpy(&bits, r->p + 1, sizeof bits);
+            *(double *)to = sb__float_bits(__builtin_bswap64(bits));
+            r->p += 9;
             return true;
         }
+        if (!sb__read_head(r, &h))
+            break;
         if (sb__head_float(&h, to))
             return true;
         break;
