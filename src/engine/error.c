@@ -4,6 +4,7 @@
  * (memory, a broken __str__ that raises no Exception), the type's name remains. */
 #include "engine/error.h"
 #include "core/cbor.h"
+#include "engine/guard.h"
 
 #define ERROR_ITEMS 7
 #define TEXT_MAX (1 << 20) /* of a message, of a traceback: beyond, they are clipped */
@@ -88,6 +89,7 @@ static void put_described(struct sb_buf *b, PyObject *d, bool late)
 void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
 {
     *late = false;
+    sb__guard_settle();
     if (s->fault.code != SB_OK) {
         PyErr_Clear();
         sb__error_put(b, s->fault.code, s->fault.text);

@@ -66,7 +66,7 @@ static PyObject *on_cancel(PyObject *self, PyObject *args)
     (void)self;
     (void)args;
     struct sb_control *c = sb__guard.control;
-    if (c && !sb__guard_forked()) {
+    if (c && !sb__guard_forked() && !sb__guard.settling) {
         uint64_t running = atomic_load(&c->running);
         if (running && running == atomic_load(&c->cancel)) {
             atomic_fetch_add(&c->raised, 1);

@@ -15,8 +15,9 @@ struct _object;
 struct sb_guard {
     struct sb_control *control; /* NULL: not a worker */
     volatile unsigned char
-        *parent;     /* a page that fork() zeroes: 1 in the worker, 0 in its children */
-    uint32_t raised; /* control->raised when the request began */
+        *parent;            /* a page that fork() zeroes: 1 in the worker, 0 in its children */
+    uint32_t raised;        /* control->raised when the request began */
+    volatile bool settling; /* the request's exception is being described: nothing is raised */
 };
 extern struct sb_guard sb__guard;
 
@@ -42,10 +43,11 @@ _Noreturn void sb__guard_fail(int dump, const char *why);
  * answer. Call begin in the loop that serves, for every request (so that the program can tell a
  * worker that is busy from one that is stuck).
  *
- * Call end when the call and the conversion of its result are over and BEFORE taking the exception
- * with PyErr_Fetch (so that none is raised later). True if the deadline raised in the meantime: the
- * answer is then SB_E_TIMEOUT, also if the code swallowed the exception and returned a value. If the
- * program has decided to kill the worker, neither returns. */
+ * Call settle before the exception is taken with PyErr_Fetch and described, in Python: from there on
+ * the deadline raises nothing, but may still kill. Call end when the answer is complete. True if the
+ * deadline raised in the meantime: the answer is then SB_E_TIMEOUT, also if the code swallowed the
+ * exception and returned a value. If the program has decided to kill the worker, neither begin nor
+ * end returns. */
 _Noreturn void sb__guard_await_kill(void);
 static inline bool sb__guard_begin(uint64_t key, bool deadline, struct sb_lane *lane)
 {
@@ -53,6 +55,7 @@ static inline bool sb__guard_begin(uint64_t key, bool deadline, struct sb_lane *
     if (!c)
         return true;
     sb__guard.raised = atomic_load_explicit(&c->raised, memory_order_relaxed);
+    sb__guard.settling = false;
     if (!deadline) {
         atomic_store_explicit(&c->running, key, memory_order_release);
         return true;
@@ -67,6 +70,10 @@ static inline bool sb__guard_begin(uint64_t key, bool deadline, struct sb_lane *
     if (!atomic_compare_exchange_strong(&c->running, &key, 0))
         sb__guard_await_kill();
     return false;
+}
+static inline void sb__guard_settle(void)
+{
+    sb__guard.settling = true;
 }
 static inline bool sb__guard_end(uint64_t key, bool deadline)
 {
