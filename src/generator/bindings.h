@@ -95,6 +95,7 @@ bool sbg_sees(const struct sbg_library *a, const struct sbg_library *of);
 /* Is `c` a subclass of `base`, or the same? */
 bool sbg_is_subclass(const struct sbg_class *c, const struct sbg_class *base);
 bool sbg_has_base(const struct sbg_class *c, const char *key);
+bool sbg_same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b);
 bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b);
 
 /* types.c */
@@ -157,6 +158,10 @@ void sbg_need_library(struct sbg_header *h, const struct sbg_library *library);
 /* Makes the types of all named tuples, before any header of types is written: they may bring enums. */
 void sbg_map_fields(struct sbg_bindings *b);
 void sbg_emit_types(struct sbg_header *h);
+/* Is there a union for the class, and what is its member for a base? */
+bool sbg_has_handle(const struct sbg_class *c);
+const char *sbg_upcast_name(struct sbg_bindings *b, const struct sbg_class *c,
+                            const struct sbg_class *base);
 void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f);
 /* Everything of a module: its classes' functions, its functions and variables, the names it re-exports. */
 void sbg_emit_module(struct sbg_header *h, struct sbg_module *module);

@@ -168,17 +168,9 @@ static void add_macro(struct sbg_header *h, const struct sbg_function *f)
         sbg_add(to, "SB_SITE_(\"\"))\n\n");
 }
 
-void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f)
+static void add_prototype(struct sbg_header *h, const struct sbg_function *f)
 {
     struct sbg_text *to = &h->body;
-    for (size_t i = 0; i < f->param_count; i++)
-        need_type(h, &f->params[i].type);
-    need_type(h, &f->returns);
-    add_doc(to, f);
-    if (f->opts)
-        add_options(h, f);
-    if (f->result)
-        add_result(h, f);
     sbg_addf(to, "static inline %s%s(sb_session *py", result_type(h->b, f), f->c_name);
     for (size_t i = 0; i < f->param_count; i++)
         sbg_addf(to, ", %s%s", sbg_c_type(h->b, &f->params[i].type, SBG_AS_PARAM),
@@ -187,18 +179,76 @@ void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f)
         sbg_addf(to, ", const %s *opts_)\n", f->opts);
     else
         sbg_add(to, ", const sb_site *at_)\n");
+}
+
+static void need_types(struct sbg_header *h, const struct sbg_function *f)
+{
+    for (size_t i = 0; i < f->param_count; i++)
+        need_type(h, &f->params[i].type);
+    need_type(h, &f->returns);
+}
+
+void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f)
+{
+    need_types(h, f);
+    add_doc(&h->body, f);
+    if (f->opts)
+        add_options(h, f);
+    if (f->result)
+        add_result(h, f);
+    add_prototype(h, f);
     add_body(h, f);
     add_macro(h, f);
 }
 
+/* A method that class `c` has from `base`, and with the same types: calls the base's. */
+static void emit_inherited(struct sbg_header *h, const struct sbg_class *c,
+                           const struct sbg_class *base, const struct sbg_function *from,
+                           const char *c_name)
+{
+    struct sbg_bindings *b = h->b;
+    struct sbg_text *to = &h->body;
+    struct sbg_function f = *from;
+    f.c_name = c_name;
+    f.params = SBG_ARRAY(&b->arena, struct sbg_arg, f.param_count);
+    memcpy(f.params, from->params, f.param_count * sizeof *f.params);
+    f.params[0].type.cls = c;
+    b->report->functions++;
+    need_types(h, &f);
+    sbg_addf(to, "/** As %s. */\n", from->c_name);
+    if (f.opts) {
+        f.opts = sbg_claim(b, sbg_printf(&b->arena, "%s_opts", c_name), f.python);
+        sbg_addf(to, "typedef %s %s;\n", from->opts, f.opts);
+    }
+    if (f.result) {
+        f.result = sbg_claim(b, sbg_printf(&b->arena, "%s_result", c_name), f.python);
+        sbg_addf(to, "typedef %s %s;\n", from->result, f.result);
+    }
+    add_prototype(h, &f);
+    sbg_addf(to, "{\n    %s(%s)(py, self.%s", f.returns.code == 'n' ? "" : "return ", from->c_name,
+             sbg_upcast_name(b, c, base));
+    for (size_t i = 1; i < f.param_count; i++)
+        sbg_addf(to, ", %s", f.params[i].c_name);
+    sbg_addf(to, ", %s);\n}\n", f.opts ? "opts_" : "at_");
+    add_macro(h, &f);
+}
+
 /* ---- classes ---- */
 
-static void emit_all(struct sbg_header *h, const struct sbg_source *source)
+static const struct sbg_member *find_member(const struct sbg_class *c, const char *name)
 {
-    struct sbg_function **functions;
-    size_t n = sbg_make_functions(h->b, source, &functions);
-    for (size_t i = 0; i < n; i++)
-        sbg_emit_function(h, functions[i]);
+    size_t low = 0, high = c->member_count; /* sorted by name */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(c->members[middle].name, name);
+        if (order == 0)
+            return &c->members[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 /* An inherited function shares the enums of the class that defines it, if it takes the same there. */
@@ -208,16 +258,47 @@ static const char *enum_base(struct sbg_bindings *b, const struct sbg_class *c,
     const struct sbg_class *from = m->from ? sbg_find_class(b, m->from) : NULL;
     if (!from || from == c || !from->c_name || from->library != c->library)
         return m->c_name;
-    for (size_t i = 0; i < from->member_count; i++)
-        if (strcmp(from->members[i].name, m->name) == 0 && from->members[i].c_name &&
-            sbg_same_params(&from->members[i].sigs, &m->sigs))
-            return from->members[i].c_name;
+    const struct sbg_member *same = find_member(from, m->name);
+    if (same && same->c_name && sbg_same_params(&same->sigs, &m->sigs))
+        return same->c_name;
     return m->c_name;
 }
 
-static void emit_member(struct sbg_header *h, const struct sbg_class *c, const struct sbg_member *m)
+/* The member of a base, in the same header, that an inherited one is no different from; NULL if there is none. The
+ * call is the same for both: which method runs, Python decides by the object. */
+static const struct sbg_member *same_in_base(struct sbg_bindings *b, const struct sbg_class *c,
+                                             const struct sbg_member *m,
+                                             const struct sbg_class **base)
 {
-    struct sbg_bindings *b = h->b;
+    if (!m->from || strcmp(m->from, c->key) == 0 || c->plain)
+        return NULL;
+    for (size_t i = 1; i < c->mro_count; i++) {
+        const struct sbg_class *from = sbg_find_class(b, c->mro[i]);
+        if (!from || from->home != c->home || !from->written || !sbg_has_handle(from) ||
+            from->plain)
+            continue;
+        const struct sbg_member *f = find_member(from, m->name);
+        if (f && f->function_count && f->kind == m->kind && f->settable == m->settable &&
+            f->async == m->async && sbg_same_sigs(&f->sigs, &m->sigs) &&
+            sbg_same_type(f->type, m->type)) {
+            *base = from;
+            return f;
+        }
+    }
+    return NULL;
+}
+
+static void keep(struct sbg_bindings *b, struct sbg_member *m, struct sbg_function *f)
+{
+    struct sbg_function **more = SBG_ARRAY(&b->arena, struct sbg_function *, m->function_count + 1);
+    if (m->function_count)
+        memcpy(more, m->functions, m->function_count * sizeof(struct sbg_function *));
+    more[m->function_count++] = f;
+    m->functions = more;
+}
+
+static void make_member(struct sbg_bindings *b, const struct sbg_class *c, struct sbg_member *m)
+{
     const char *shown = c->public ? c->public : c->key;
     bool own = !m->from || strcmp(m->from, c->key) == 0;
     struct sbg_source s = {
@@ -235,26 +316,48 @@ static void emit_member(struct sbg_header *h, const struct sbg_class *c, const s
     case SBG_METHOD:
         s.op = m->name[0] == '_' ? 'x' : 'm';
         s.self = c;
-        emit_all(h, &s);
+        m->function_count = sbg_make_functions(b, &s, &m->functions);
         break;
     case SBG_CLASSMETHOD:
     case SBG_STATICMETHOD:
         s.op = 'f';
-        emit_all(h, &s);
+        m->function_count = sbg_make_functions(b, &s, &m->functions);
         break;
     case SBG_PROPERTY:
     case SBG_ATTRIBUTE:
         s.op = 'g';
         s.self = c;
-        sbg_emit_function(h, sbg_make_access(b, &s, m->type));
+        keep(b, m, sbg_make_access(b, &s, m->type));
         if (m->settable) {
             s.op = 's';
             s.doc = "";
             s.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_set", m->c_name), s.python);
-            s.enum_name = s.enum_name;
-            sbg_emit_function(h, sbg_make_access(b, &s, m->type));
+            keep(b, m, sbg_make_access(b, &s, m->type));
         }
         break;
+    }
+}
+
+static void emit_member(struct sbg_header *h, const struct sbg_class *c, struct sbg_member *m)
+{
+    struct sbg_bindings *b = h->b;
+    const struct sbg_class *base;
+    const struct sbg_member *same = same_in_base(b, c, m, &base);
+    bool has_self = m->kind != SBG_CLASSMETHOD && m->kind != SBG_STATICMETHOD;
+    if (!same || !has_self) {
+        make_member(b, c, m);
+        for (size_t i = 0; i < m->function_count; i++)
+            sbg_emit_function(h, m->functions[i]);
+        return;
+    }
+    size_t len = strlen(same->c_name);
+    for (size_t i = 0; i < same->function_count; i++) {
+        const struct sbg_function *f = same->functions[i];
+        const char *c_name = m->c_name;
+        if (f->c_name[len])
+            c_name =
+                sbg_claim(b, sbg_printf(&b->arena, "%s%s", c_name, f->c_name + len), f->python);
+        emit_inherited(h, c, base, f, c_name);
     }
 }
 
@@ -277,28 +380,44 @@ static void emit_enumerators(struct sbg_header *h, const struct sbg_class *c)
     }
 }
 
-static void emit_class(struct sbg_header *h, const struct sbg_class *c)
+static void emit_constructor(struct sbg_header *h, const struct sbg_class *c)
 {
     struct sbg_bindings *b = h->b;
-    b->report->classes++;
+    struct sbg_function **functions;
+    const struct sbg_source s = {
+        .library = c->library,
+        .python = c->public ? c->public : c->key,
+        .path = c->path,
+        .c_name = c->c_new,
+        .doc = "",
+        .enum_name = c->c_new,
+        .op = 'f',
+        .scope = c,
+        .sigs = &c->sigs,
+        .constructs = true,
+    };
+    size_t n = sbg_make_functions(b, &s, &functions);
+    for (size_t i = 0; i < n; i++)
+        sbg_emit_function(h, functions[i]);
+}
+
+/* Bases of the same header come first: a derived class forwards to them. */
+static void emit_class(struct sbg_header *h, struct sbg_class *c)
+{
+    if (c->written)
+        return;
+    c->written = true;
+    for (size_t i = 1; i < c->mro_count; i++) {
+        struct sbg_class *base = sbg_find_class(h->b, c->mro[i]);
+        if (base && base->c_name && base->home == c->home && base->library == c->library)
+            emit_class(h, base);
+    }
+    h->b->report->classes++;
     if (c->by_fields)
         return;
     sbg_need_library(h, c->library);
-    if (c->has_new && !(c->flags & SBG_ABSTRACT) && !c->flags_int) {
-        const struct sbg_source s = {
-            .library = c->library,
-            .python = c->public ? c->public : c->key,
-            .path = c->path,
-            .c_name = c->c_new,
-            .doc = "",
-            .enum_name = c->c_new,
-            .op = 'f',
-            .scope = c,
-            .sigs = &c->sigs,
-            .constructs = true,
-        };
-        emit_all(h, &s);
-    }
+    if (c->has_new && !(c->flags & SBG_ABSTRACT) && !c->flags_int)
+        emit_constructor(h, c);
     for (size_t i = 0; i < c->member_count; i++)
         if (c->members[i].c_name)
             emit_member(h, c, &c->members[i]);

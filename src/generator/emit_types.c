@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_handle(const struct sbg_class *c)
+bool sbg_has_handle(const struct sbg_class *c)
 {
     return c && c->c_name && !c->by_fields && !c->flags_int && (!c->plain || c->plain == 'v');
 }
 
 /* "as_NDFrame", or with the whole C name where two bases share the short one. */
-static const char *upcast_name(struct sbg_bindings *b, const struct sbg_class *c,
-                               const struct sbg_class *base)
+const char *sbg_upcast_name(struct sbg_bindings *b, const struct sbg_class *c,
+                            const struct sbg_class *base)
 {
     const char *word = sbg_word(&b->arena, base->name + strspn(base->name, "_"));
     for (size_t i = 1; i < c->mro_count; i++) {
         const struct sbg_class *other = sbg_find_class(b, c->mro[i]);
-        if (other != base && has_handle(other) &&
+        if (other != base && sbg_has_handle(other) &&
             strcmp(sbg_word(&b->arena, other->name + strspn(other->name, "_")), word) == 0)
             return sbg_printf(&b->arena, "as_%s", base->c_name);
     }
@@ -38,7 +38,7 @@ static void emit_handle(struct sbg_header *h, struct sbg_class *c)
     struct sbg_bindings *b = h->b;
     for (size_t i = 1; i < c->mro_count; i++) {
         struct sbg_class *base = sbg_find_class(b, c->mro[i]);
-        if (has_handle(base) && base->library == h->library)
+        if (sbg_has_handle(base) && base->library == h->library)
             emit_handle(h, base);
     }
     struct sbg_text *to = &h->body;
@@ -50,10 +50,10 @@ static void emit_handle(struct sbg_header *h, struct sbg_class *c)
     sbg_addf(to, "typedef union %s {\n    sb_object object;\n", c->c_name);
     for (size_t i = 1; i < c->mro_count; i++) {
         const struct sbg_class *base = sbg_find_class(b, c->mro[i]);
-        if (!has_handle(base) || base == c || !sbg_sees(h->library, base->library))
+        if (!sbg_has_handle(base) || base == c || !sbg_sees(h->library, base->library))
             continue;
         sbg_need_library(h, base->library);
-        sbg_addf(to, "    %s %s;\n", base->c_name, upcast_name(b, c, base));
+        sbg_addf(to, "    %s %s;\n", base->c_name, sbg_upcast_name(b, c, base));
     }
     sbg_addf(to, "} %s;\n", c->c_name);
     sbg_addf(to,
@@ -157,7 +157,7 @@ void sbg_emit_types(struct sbg_header *h)
     struct sbg_library *library = h->library;
     for (size_t i = 0; i < library->class_count; i++) {
         struct sbg_class *c = &library->classes[i];
-        if (has_handle(c))
+        if (sbg_has_handle(c))
             emit_handle(h, c);
         else if (c->c_name && c->flags_int)
             emit_flags(h, c);

@@ -74,7 +74,9 @@ struct sbg_member {
     struct sbg_sigs sigs;        /* of the three kinds of method */
     const struct sbg_type *type; /* of the other two */
     bool settable, async;
-    const char *c_name; /* NULL: not emitted */
+    const char *c_name;              /* NULL: not emitted */
+    struct sbg_function **functions; /* what was emitted for it: derived classes forward to these */
+    size_t function_count;
 };
 
 enum sbg_flag {
@@ -117,7 +119,8 @@ struct sbg_class {
     bool by_fields; /* a NamedTuple: a struct of its fields, by value */
     char plain;     /* a class whose instances are plain C values as arguments: i d b s y v; or 0 */
     bool flags_int; /* an IntFlag: its members are C integers */
-    bool placed;    /* emit_types.c: its definition was written */
+    bool placed,
+        written; /* emit_types.c, emit_functions.c: its definition, its functions are there */
 };
 
 enum sbg_symbol_kind { SBG_FUNCTION, SBG_CALLABLE, SBG_CLASS, SBG_VALUE, SBG_MODULE };

@@ -381,7 +381,7 @@ bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b)
     return true;
 }
 
-static bool same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b)
+bool sbg_same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b)
 {
     if (!sbg_same_params(a, b))
         return false;
@@ -425,7 +425,7 @@ static void find_origins(struct sbg_library *library)
                     sbg_map_put(&by_def, s->def, s);
                 if (pass == 1)
                     s->origin = best && best->kind == s->kind && best->async == s->async &&
-                                        same_sigs(&best->sigs, &s->sigs)
+                                        sbg_same_sigs(&best->sigs, &s->sigs)
                                     ? best
                                     : s;
             }
@@ -456,6 +456,24 @@ static void name_symbols(struct sbg_bindings *b, struct sbg_module *m)
     sbg_map_free(&scope);
 }
 
+/* Of the public paths of a class that are as short, the one with its own name: numpy.float64, not numpy.double. */
+static void choose_paths(struct sbg_bindings *b, struct sbg_library *library)
+{
+    for (size_t m = 0; m < library->module_count; m++)
+        for (size_t i = 0; i < library->modules[m].symbol_count; i++) {
+            const struct sbg_symbol *s = &library->modules[m].symbols[i];
+            struct sbg_class *c = s->kind == SBG_CLASS ? sbg_find_class(b, s->refer) : NULL;
+            if (!c || c->library != library || !c->public || !library->modules[m].public ||
+                strcmp(s->name, c->name) != 0)
+                continue;
+            const char *dot = strrchr(c->public, '.');
+            const char *path = sbg_printf(&b->arena, "%s.%s", s->module->name, s->name);
+            if (dots(path) < dots(c->public) ||
+                (dots(path) == dots(c->public) && strcmp(dot ? dot + 1 : c->public, c->name) != 0))
+                c->public = path;
+        }
+}
+
 static const char *header_of(struct sbg_bindings *b, const char *module)
 {
     char *path = sbg_printf(&b->arena, "py/%s.h", module);
@@ -484,6 +502,7 @@ void sbg_assign_names(struct sbg_bindings *b)
     }
     for (size_t l = 0; l < b->library_count; l++) {
         struct sbg_library *library = &b->libraries[l];
+        choose_paths(b, library);
         find_origins(library);
         for (int private = 0; private < 2; private ++) { /* what is public has the first choice */
             for (size_t c = 0; c < library->class_count; c++)
