@@ -660,14 +660,12 @@ static void remember_site(struct sb_plan_cache *c, const struct sb_plan_entry *s
                 *to = *old;
             fits = to || !old->plan;
         }
-        if (!fits) {
-            sb__free(more);
-            continue;
+        e = fits ? free_place(more, size - 1, site->fn, site->given) : NULL;
+        sb__free(e ? c->sites : more);
+        if (e) {
+            c->sites = more;
+            c->mask = size - 1;
         }
-        sb__free(c->sites);
-        c->sites = more;
-        c->mask = size - 1;
-        e = free_place(more, c->mask, site->fn, site->given);
     }
     if (!e) { /* no memory, or addresses that collide in tables of every size: another site is slow again */
         if (!c->sites)
