@@ -33,6 +33,8 @@ def main():
         engine = loader.create_module(ModuleSpec("engine", loader, origin=engine_path))
     except ImportError as error:
         fail(dump, "the engine cannot be loaded by %s: %s" % (sys.executable, error))
+    # The user's __main__ is empty, and has no file: what starts processes of its own would run this one again.
+    sys.modules["__main__"] = type(sys)("__main__")
     try:
         engine.serve(lanes, dump, lifeline)
     except (SystemExit, KeyboardInterrupt):
@@ -41,4 +43,5 @@ def main():
         engine.fail(dump, "%s: %s" % (type(error).__name__, error))
 
 
-main()
+if __name__ == "__main__":
+    main()

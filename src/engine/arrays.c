@@ -309,7 +309,7 @@ static int survey_int(struct nest *nest, PyObject *o)
     int overflow;
     long long n = PyLong_AsLongLongAndOverflow(o, &overflow);
     nest->ints = true;
-    nest->below_zero = nest->below_zero || n < 0 || overflow < 0;
+    nest->below_zero = nest->below_zero || (!overflow && n < 0) || overflow < 0;
     nest->beyond_int64 = nest->beyond_int64 || overflow;
     if (overflow > 0) {
         unsigned long long big = PyLong_AsUnsignedLongLong(o);

@@ -336,6 +336,23 @@ static PyObject *read_fresh(struct sb_target *plan)
     return sb__resolve(plan->name);
 }
 
+/* eval(source) and exec(source) look for globals in the caller's frame: in-process there is none, in
+ * a worker it is the engine's. So they get those of __main__. */
+static PyObject *evaluate(struct sb_target *plan, const struct arguments *a)
+{
+    size_t n = a->n - a->keywords;
+    if (n != 1 || a->keywords)
+        return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
+    PyObject *module = PyImport_AddModule("__main__");
+    if (!module)
+        return NULL;
+    PyObject *args[2] = { a->at[0], PyModule_GetDict(module) };
+    Py_INCREF(args[1]);
+    PyObject *result = sb__py.vectorcall(plan->object, args, 2, NULL);
+    Py_DECREF(args[1]);
+    return result;
+}
+
 static __attribute__((noinline)) PyObject *
 perform_other(struct sb_engine_session *s, struct sb_target *plan, const struct arguments *a)
 {
@@ -348,6 +365,12 @@ perform_other(struct sb_engine_session *s, struct sb_target *plan, const struct 
     size_t n = a->n - a->keywords;
     if (plan->op == 'x')
         return call_special(plan, a);
+    if (plan->op == 'f' && !sb__plan_object(plan))
+        return NULL;
+    if (plan->op == 'E') /* just now, perhaps */
+        return evaluate(plan, a);
+    if (plan->op == 'f')
+        return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].op == plan->op && counts[i].n != n)
             return wrong_count(plan, counts[i].n, counts[i].n, n);
@@ -377,10 +400,8 @@ static inline PyObject *perform(struct sb_engine_session *s, struct sb_target *p
                                 const struct arguments *a)
 {
     size_t n = a->n - a->keywords;
-    if (SB_LIKELY(plan->op == 'f')) {
-        PyObject *o = sb__plan_object(plan);
-        return o ? sb__py.vectorcall(o, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames) : NULL;
-    }
+    if (SB_LIKELY(plan->op == 'f' && plan->object))
+        return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
     if (SB_LIKELY(plan->op == 'm' && n > 0))
         return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
     return perform_other(s, plan, a);

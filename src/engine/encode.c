@@ -89,6 +89,26 @@ static int put_object(struct sb_engine_session *s, struct sb_buf *b, PyObject *o
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+/* bytearray and memoryview as bytes: 1; 0 if it is neither; -1. */
+static int put_buffer(struct sb_buf *b, PyObject *o)
+{
+    struct sb_buffer view;
+    if (!PyObject_TypeCheck(o, &PyByteArray_Type) && !PyMemoryView_Check(o))
+        return 0;
+    if (sb__py.get_buffer(o, &view, SB_BUFFER_SIMPLE) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_BufferError))
+            return -1;
+        PyErr_Clear(); /* a memoryview with gaps */
+        PyObject *bytes = PyObject_Bytes(o);
+        int rc = bytes && put_bytes(b, bytes) == 0 ? 1 : -1;
+        Py_XDECREF(bytes);
+        return rc;
+    }
+    sb__put_string(b, SB_MAJOR_BYTES, view.buf, (size_t)view.len);
+    sb__py.release_buffer(&view);
+    return 1;
+}
+
 /* How a value is taken apart. */
 struct walk {
     struct sb_engine_session *s;
@@ -190,6 +210,8 @@ static int put_other(struct walk *w, PyObject *o, unsigned depth, uint64_t id)
     }
     if (w->deep) {
         size_t len = w->b->len;
+        if (PyObject_TypeCheck(o, &PyByteArray_Type))
+            return put_buffer(w->b, o) < 0 ? -1 : 0;
         rc = sb__encode_array(w->s, w->b, o, false, NULL, 0);
         if (rc)
             return rc < 0 ? -1 : 0;
@@ -231,6 +253,20 @@ static int put_value(struct walk *w, PyObject *o, unsigned depth)
     if (type == &PyFrozenSet_Type)
         return put_set(w, o, depth, true);
     if (w->deep) {
+        if (PyLong_Check(o))
+            return sb__encode_int(b, o);
+        if (PyUnicode_Check(o))
+            return put_str(b, o);
+        if (PyBytes_Check(o))
+            return put_bytes(b, o);
+        if (PyFloat_Check(o)) {
+            sb__put_float(b, PyFloat_AsDouble(o));
+            return 0;
+        }
+        if (PyComplex_Check(o)) {
+            put_complex(b, o);
+            return 0;
+        }
         if (PyList_Check(o))
             return put_list(w, o, depth);
         if (PyDict_Check(o))
@@ -336,25 +372,6 @@ static int put_double(struct sb_buf *b, PyObject *o)
     if (same == 1)
         sb__put_float(b, d);
     return same;
-}
-
-static int put_buffer(struct sb_buf *b, PyObject *o)
-{
-    struct sb_buffer view;
-    if (!PyObject_TypeCheck(o, &PyByteArray_Type) && !PyMemoryView_Check(o))
-        return 0;
-    if (sb__py.get_buffer(o, &view, SB_BUFFER_SIMPLE) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_BufferError))
-            return -1;
-        PyErr_Clear(); /* a memoryview with gaps */
-        PyObject *bytes = PyObject_Bytes(o);
-        int rc = bytes && put_bytes(b, bytes) == 0 ? 1 : -1;
-        Py_XDECREF(bytes);
-        return rc;
-    }
-    sb__put_string(b, SB_MAJOR_BYTES, view.buf, (size_t)view.len);
-    sb__py.release_buffer(&view);
-    return 1;
 }
 
 static int put_literal(struct sb_buf *b, const struct sb_spec *spec, PyObject *o)

@@ -136,6 +136,10 @@ PyObject *sb__plan_look_up(struct sb_target *plan)
         Py_XDECREF(o);
     else
         plan->object = o;
+    if (plan->op == 'f' && o &&
+        (o == PyDict_GetItemString(sb__py.builtins, "eval") ||
+         o == PyDict_GetItemString(sb__py.builtins, "exec")))
+        plan->op = 'E';
     return plan->object;
 }
 

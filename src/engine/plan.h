@@ -23,7 +23,7 @@ struct sb_spec {
 };
 
 struct sb_target {
-    char op;
+    char op;     /* as in docs/wire.md; 'E': an 'f' that names eval or exec */
     bool kwargs; /* the last argument is a map to be merged into the keywords */
     char *name;  /* as it came */
     char *label; /* for messages: "math.floor" */
@@ -52,6 +52,7 @@ struct sb_target *sb__plan_define(struct sb_engine_session *s, uint64_t number,
                                   struct sb_reader *r);
 /* What the plan names, a borrowed reference that stays; NULL with an exception. */
 PyObject *sb__plan_look_up(struct sb_target *plan);
+/* (The name is looked up by the first call, so that what fails then may be mended.) */
 static inline PyObject *sb__plan_object(struct sb_target *plan)
 {
     return SB_LIKELY(plan->object != NULL) ? plan->object : sb__plan_look_up(plan);

@@ -310,7 +310,6 @@ static int refuse(struct lane *l, sb_header *h, sb_code code, const char *why)
 {
     struct sb_buf frame = { 0 };
     int rc = 0;
-    unbind(l);
     if ((h->flags & SB_FLAG_WAIT) && sb__buf_room(&frame, sizeof *h)) {
         frame.len = sizeof *h;
         sb__error_put(&frame, code, why);
@@ -327,6 +326,7 @@ static int refuse(struct lane *l, sb_header *h, sb_code code, const char *why)
         }
     }
     sb__buf_reset(&frame);
+    unbind(l); /* last: `why` may lie in it */
     publish(l);
     return rc;
 }

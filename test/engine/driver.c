@@ -347,9 +347,8 @@ const char *request(struct client *c, struct request r)
     uint32_t number = plan_number(key);
     uint8_t flags = r.flags & NO_WAIT ? 0 : SB_FLAG_WAIT;
     flags |= r.flags & (SB_FLAG_ALWAYS | SB_FLAG_DEADLINE);
-    bool define = number >= c->defined;
-    if (define)
-        c->defined = number + 1;
+    bool define = !c->defined[number];
+    c->defined[number] = true;
     if (define)
         flags |= SB_FLAG_DEFINE;
     uint64_t id = r.id;

@@ -16,7 +16,7 @@ struct client {
     uint32_t epoch;
     struct sb_buf frame;   /* the last request */
     struct sb_buf answers; /* whole frames, one behind the other */
-    uint32_t defined;      /* plans with a lower number */
+    bool defined[4096];    /* plans by number */
     int rc;                /* what the transport returned */
     /* Hands a frame over; waits for the answer if it has WAIT. 0, or negative. */
     int (*exchange)(struct client *c);
