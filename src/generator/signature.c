@@ -544,14 +544,20 @@ static const struct sbg_sigs *possible(struct sbg_bindings *b, const struct sbg_
         for (size_t i = 0; i < all->count; i++)
             if (!strict || !cannot_be(&all->sig[i]))
                 some->sig[some->count++] = all->sig[i];
-    for (size_t i = 0; i < some->count && some->count > 1; i++) {
+    for (size_t i = 0; i < some->count; i++) {
         struct sbg_sig *sig = &some->sig[i];
         struct sbg_param *params = SBG_ARRAY(&b->arena, struct sbg_param, sig->count);
+        size_t kept = 0;
         for (size_t p = 0; p < sig->count; p++) {
-            params[p] = sig->params[p];
-            params[p].required = params[p].required || must_be_given(b, &params[p], s->scope);
+            if (s->self && strcmp(sig->params[p].name, "self") == 0)
+                continue; /* a stub's parameters in another order than the code's: it is there already */
+            params[kept] = sig->params[p];
+            params[kept].required = params[kept].required ||
+                                    (some->count > 1 && must_be_given(b, &params[kept], s->scope));
+            kept++;
         }
         sig->params = params;
+        sig->count = kept;
     }
     return some;
 }

@@ -392,6 +392,8 @@ static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *t
                                parts[i]->lit.kind != 'b'    ? parts[i]->lit.text
                                : *parts[i]->lit.text == '1' ? "True"
                                                             : "False");
+        if (none)
+            add_enumerator(b, e, "None");
         e->comment = alias ? alias->name : use->python;
         sbg_map_put(&b->enums, key, e);
         b->enum_list = sbg_resize(b->enum_list, (b->enum_count + 1) * sizeof(struct sbg_enum *));
