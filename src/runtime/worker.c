@@ -269,12 +269,15 @@ static int worker_send(struct sb_link *link, const uint8_t *frame, size_t size)
 /* No memory for the frame that is arriving: it is dropped, so that the worker can go on. */
 static int drop_frame(struct sb_worker_link *l)
 {
-    size_t left = l->in.size - l->in.buf.len;
+    uint32_t left; /* nothing of it has been copied: its memory comes first */
+    memcpy(&left, l->rep.base + (l->rep.pos & (SB_RING_SIZE - 1)), sizeof left);
+    if (left < sizeof(struct sb_frame) || left > SB_FRAME_MAX)
+        return nonsense(l, "what it wrote is no frame");
     while (left) {
         size_t ready = sb__ring_ready(&l->rep);
         if (l->rep.broken)
             return nonsense(l, "it moved a cursor beyond the ring");
-        size_t n = ready < left ? ready : left;
+        uint32_t n = ready < left ? (uint32_t)ready : left;
         l->rep.pos += n;
         left -= n;
         if (!left)
@@ -378,6 +381,9 @@ static bool through(struct sb_worker_link *l)
     if (!l->close_seq || l->partial)
         return false;
     int got = 0;
+    if (l->taken)
+        sb__incoming_next(&l->in);
+    l->taken = false;
     while (!l->let_go && (got = sb__ring_read(&l->rep, &l->in)) > 0) {
         struct sb_frame head;
         memcpy(&head, l->in.buf.ptr, sizeof head);
