@@ -325,8 +325,8 @@ static int survey_number(struct nest *nest, PyObject *o)
 {
     PyObject *plain = o;
     int rc = sb__numpy_scalar(o, &plain);
-    if (rc < 0)
-        return -1;
+    if (rc < 0 || rc == 2)
+        return rc < 0 ? -1 : 0;
     if (Py_TYPE(plain) == &PyBool_Type)
         rc = nest->bools = true;
     else if (PyLong_Check(plain))
@@ -369,8 +369,7 @@ static int survey(struct nest *nest, PyObject *o, int depth)
 static int write_number(struct nest *nest, PyObject *o)
 {
     PyObject *plain = o;
-    int rc = sb__numpy_scalar(o, &plain);
-    if (rc < 0)
+    if (sb__numpy_scalar(o, &plain) < 0)
         return -1;
     switch (nest->type->tag) {
     case SB_TAG_BOOL8:
@@ -495,7 +494,13 @@ int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
                      char *why, size_t cap)
 {
     size_t len = b->len;
-    int rc = put_exporter(s, b, o);
+    PyObject *plain = NULL;
+    int rc = sb__numpy_scalar(o, &plain); /* a date exports its bytes: no array */
+    Py_XDECREF(plain);
+    if (rc < 0)
+        return -1;
+    convert = convert && rc != 2;
+    rc = rc == 2 ? 0 : put_exporter(s, b, o);
     if (rc == 0 && convert) {
         b->len = len;
         PyObject *list = NULL;

@@ -203,12 +203,12 @@ static int put_other(struct walk *w, PyObject *o, unsigned depth, uint64_t id)
     int rc = sb__numpy_scalar(o, &plain);
     if (rc < 0)
         return -1;
-    if (rc) {
+    if (rc == 1) {
         rc = put_value(w, plain, depth);
         Py_DECREF(plain);
         return rc;
     }
-    if (w->deep) {
+    if (w->deep && rc == 0) {
         size_t len = w->b->len;
         if (PyObject_TypeCheck(o, &PyByteArray_Type))
             return put_buffer(w->b, o) < 0 ? -1 : 0;
@@ -336,11 +336,9 @@ static int mismatch(struct sb_engine_session *s, const struct sb_target *plan,
     return sb__fault(s, SB_E_TYPE, "%s: declared %s, got %s", plan->label, declared, got);
 }
 
-/* 1: done; 0: not of this type; -1. Each takes NumPy scalars as what they hold. */
-static int put_int(struct sb_buf *b, PyObject *o)
+/* 1: done; 0: not of this type; -1. */
+static int put_index(struct sb_buf *b, PyObject *o)
 {
-    if (PyLong_Check(o))
-        return sb__encode_int(b, o) < 0 ? -1 : 1;
     if (!PyIndex_Check(o))
         return 0;
     PyObject *index = PyNumber_Index(o);
@@ -397,7 +395,7 @@ static int put_scalar(struct sb_buf *b, const struct sb_spec *spec, PyObject *o)
 {
     switch (spec->code) {
     case 'i':
-        return put_int(b, o);
+        return !PyLong_Check(o) ? 0 : sb__encode_int(b, o) < 0 ? -1 : 1;
     case 'd':
         return put_double(b, o);
     case 'b':
@@ -467,9 +465,13 @@ static int put_result(struct sb_engine_session *s, struct sb_buf *b, struct sb_t
     if (rc == 0) {
         PyObject *plain;
         rc = sb__numpy_scalar(o, &plain);
-        if (rc > 0) {
+        if (rc == 1) {
             rc = put_scalar(b, spec, plain);
             Py_DECREF(plain);
+        } else if (rc == 0 && spec->code == 'i') {
+            rc = put_index(b, o);
+        } else if (rc == 2) {
+            rc = 0;
         }
     }
     return rc == 0 ? mismatch(s, plan, spec, o) : rc < 0 ? -1 : 0;

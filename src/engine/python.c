@@ -230,7 +230,7 @@ int sb__numpy_scalar(PyObject *o, PyObject **plain)
     PyObject *kind = dtype ? PyObject_GetAttr(dtype, sb__py.str.kind) : NULL;
     Py_ssize_t n;
     const char *s = kind && PyUnicode_Check(kind) ? sb__py.utf8(kind, &n) : NULL;
-    int rc = !s ? -1 : *s && strchr("biufcSU", *s) ? 1 : 0;
+    int rc = !s ? -1 : *s && strchr("biufcSU", *s) ? 1 : 2;
     Py_XDECREF(dtype);
     Py_XDECREF(kind);
     if (rc < 0 && !PyErr_Occurred())
@@ -247,5 +247,5 @@ int sb__numpy_scalar(PyObject *o, PyObject **plain)
         return 1;
     Py_DECREF(*plain);
     *plain = NULL;
-    return 0;
+    return 2;
 }

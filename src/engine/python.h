@@ -76,8 +76,9 @@ void sb__type_name(PyObject *type, char *out, size_t cap);
  * (nor asked to be, with `import`) or has no such attribute. A new reference. */
 PyObject *sb__module_attribute(const char *module, const char *name, bool import);
 
-/* 1 if `o` is a NumPy scalar that stands for a plain value (not a date, time or record); then *plain
- * is that value, a new reference. 0 if not. -1: an exception. Never imports NumPy. */
+/* 1 if `o` is a NumPy scalar that stands for a plain value; then *plain is that value, a new
+ * reference. 2: a NumPy scalar that does not (a date, a time, a record). 0: no NumPy scalar. -1: an
+ * exception. Never imports NumPy. */
 int sb__numpy_scalar(PyObject *o, PyObject **plain) SB_MUST_USE;
 
 #endif

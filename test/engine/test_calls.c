@@ -810,6 +810,7 @@ static void test_numpy(void **state)
     declined("w", "np.zeros(1, 'i4,f4')",
              "array, got numpy.ndarray of dtype [('f0', '<i4'), ('f1', '<f4')]");
     declined("w", "np.array(['a'])", "array, got numpy.ndarray of dtype <U1");
+    declined("w", "np.datetime64('2020')", "array, got numpy.datetime64 of dtype datetime64[Y]");
     declined("b", "np.int64(1)", "bool, got numpy.int64");
     declined("i", "np.float64(1)", "int, got numpy.float64");
     declined("i", "np.arange(3)", "int, got numpy.ndarray");
