@@ -4,8 +4,7 @@ Runs in the user's interpreter (CPython 3.8 or later), as a file, with the stand
 imported by the package around it. It may die with the library that it imports, so it answers through files: what it is
 about to import is noted before each import, an answer is complete or absent, and standard output is the library's own.
 
-    probe.py facts OUT                     describe the interpreter
-    probe.py library REQUEST               import and describe a library, then answer one more request
+    probe.py REQUEST        import and describe a library, then answer one more request
 
 REQUEST is a JSON file: {"modules": [...], "optional": [...], "path": [...], "own": [...], "skip": [...],
 "names": OUT, "progress": FILE, "more": FILE or null}. After the first answer the probe waits for one line on standard
@@ -648,59 +647,11 @@ def run_library(request_path: str) -> None:
     )
 
 
-def find_libpython(config: Any) -> str | None:
-    """Return the path of the shared library of this interpreter, or None."""
-    get = config.get_config_var
-    version = get("LDVERSION") or get("py_version_short") or "%d.%d" % sys.version_info[:2]
-    names = []
-    for name in (get("INSTSONAME"), get("LDLIBRARY")):
-        if name and ".so" in name:
-            names.append(name)
-    names += ["libpython%s.so.1.0" % version, "libpython%s.so" % version]
-    folders = [get("LIBDIR"), os.path.join(sys.base_prefix, "lib"), get("LIBPL")]
-    multiarch = get("MULTIARCH")
-    if multiarch:
-        folders += [os.path.join(f, multiarch) for f in folders[:2] if f]
-    for name in names:
-        for folder in folders:
-            path = os.path.join(folder or "", str(name))
-            if folder and os.path.isfile(path):
-                return path
-    return None
-
-
-def run_facts(out: str) -> None:
-    import platform
-    import sysconfig
-
-    paths = sysconfig.get_paths()
-    write_answer(
-        out,
-        {
-            "python": sys.executable,
-            "version": platform.python_version(),
-            "implementation": platform.python_implementation(),
-            "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-            "platform": sys.platform,
-            "machine": platform.machine(),
-            "prefix": sys.prefix,
-            "base_prefix": sys.base_prefix,
-            "site": [p for p in (paths["purelib"], paths["platlib"])],
-            "path": [p for p in sys.path if p],
-            "libpython": find_libpython(sysconfig),
-            "stdlib": sorted(getattr(sys, "stdlib_module_names", ())),
-        },
-    )
-
-
 def main(argv: list[str]) -> None:
     # What is left at the end of a library (threads, atexit functions) must neither hang nor change the answer.
     code = 1
     try:
-        if argv[1] == "facts":
-            run_facts(argv[2])
-        else:
-            run_library(argv[2])
+        run_library(argv[1])
         code = 0
     except BaseException:
         import traceback

@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 
 Json = dict[str, Any]
 
-PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROBE = os.path.join(HERE, "probe.py")
+FACTS = os.path.join(HERE, "facts.py")
 TAIL = 4096
 
 
@@ -117,7 +119,7 @@ class Probe:
             json.dump(request, f)
         self.tail = b""
         self.process = subprocess.Popen(
-            [self.python, PROBE, "library", request_path],
+            [self.python, PROBE, request_path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -252,7 +254,7 @@ def facts(python: str, timeout: float = 30.0) -> Json:
         out = os.path.join(folder, "facts")
         try:
             done = subprocess.run(
-                [python, PROBE, "facts", out],
+                [python, FACTS, out],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=timeout,

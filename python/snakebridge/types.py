@@ -130,6 +130,8 @@ class Reader:
         # Every node that names a class, by the checker's name of it.
         self.references: dict[str, list[Json]] = {}
         self.infos: dict[str, N.TypeInfo] = {}
+        self.nodes: dict[int, tuple[Json, T.Type]] = {}  # by id; the type is kept, so that its id stays its own
+        self.shared: dict[int, Json | None] = {}  # members that are the same in all subclasses, by id of their node
         self.filled: dict[str, T.Instance] = {}  # each class with its own type variables as arguments
 
     # -- places ---------------------------------------------------------------------------------------------------
@@ -192,8 +194,16 @@ class Reader:
         return node
 
     def type(self, t: T.Type | None) -> Json:
+        """Return the node of a type; the same object for the same type."""
         if t is None:
             return UNANNOTATED
+        known = self.nodes.get(id(t))
+        if known is None:
+            known = (self.make_node(t), t)
+            self.nodes[id(t)] = known
+        return known[0]
+
+    def make_node(self, t: T.Type) -> Json:
         if isinstance(t, T.TypeAliasType):
             return self.alias(t)
         if isinstance(t, T.Instance):
@@ -613,12 +623,37 @@ class Reader:
         for base in info.mro:
             st = base.names.get(name)
             if st is not None and st.node is not None:
-                found = self.node(st.node, me, base)
+                node = st.node
+                if id(node) in self.shared:
+                    return self.shared[id(node)]
+                found = self.node(node, me, base)
                 if found is not None:
                     found["from"] = base.fullname
                     found["implicit"] = st.implicit  # self.name = ... in a method
+                if is_independent(node, base):
+                    self.shared[id(node)] = found
                 return found
         return None
+
+
+def is_independent(n: N.SymbolNode, base: N.TypeInfo) -> bool:
+    """Tell whether a member means the same in every subclass: it has no type variables of its class nor Self."""
+    if base.defn.type_vars or base.is_named_tuple or base.typeddict_type is not None:
+        return False
+    if isinstance(n, N.Decorator):
+        t = n.var.type
+    elif isinstance(n, (N.FuncDef, N.OverloadedFuncDef)):
+        t = n.type
+        if isinstance(n, N.OverloadedFuncDef) and n.is_property:
+            return False
+    elif isinstance(n, N.Var):
+        t = n.type
+        if base.self_type is not None:
+            return False
+    else:
+        return False
+    proper = T.get_proper_type(t) if t is not None else None
+    return not isinstance(proper, T.FunctionLike) or not any(c.variables for c in proper.items)
 
 
 def source_text(e: N.Expression) -> str:
