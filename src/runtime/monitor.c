@@ -181,7 +181,8 @@ static void *help(void *unused)
         int64_t due = alarm->watch.seen_due;
         uint64_t seq = alarm->watch.seen_seq;
         atomic_store(&alarm->busy, 1); /* pairs with sb__alarm_disarm: due, then busy */
-        if (atomic_load(&alarm->watch.due) == due) {
+        /* It may have been armed anew since it was queued. */
+        if (due && due <= sb__now() && atomic_load(&alarm->watch.due) == due) {
             pthread_mutex_unlock(&sb__monitor_lock);
             alarm->interrupt(alarm, seq);
             pthread_mutex_lock(&sb__monitor_lock);

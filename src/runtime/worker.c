@@ -19,8 +19,9 @@ enum {
     TURNS_A_CHECK = 64,
 };
 
-static int cpus = 1;
-static _Atomic int waiting; /* threads of this process that spin or sleep in a lane */
+static _Atomic int cpus = 1;
+static _Atomic int sleeping; /* threads of this process that sleep in a lane */
+static _Atomic int spinning; /* that spin, and so take a CPU from their workers */
 
 static inline void relax(void)
 {
@@ -159,7 +160,8 @@ static inline bool news(struct sb_worker_link *l, size_t room)
  * answers come during it, and shrinks when they do not. */
 static bool spin(struct sb_worker_link *l, size_t room)
 {
-    if (cpus == 1 || atomic_load_explicit(&waiting, memory_order_relaxed) >= cpus)
+    const int n = atomic_load_explicit(&cpus, memory_order_relaxed);
+    if (n == 1 || atomic_load_explicit(&sleeping, memory_order_relaxed) >= n)
         return false;
     for (int i = 0; i < GLANCES; i++) {
         if (news(l, room))
@@ -167,12 +169,12 @@ static bool spin(struct sb_worker_link *l, size_t room)
         relax();
     }
     bool found = false;
-    if (atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed) + 1 < cpus || cpus == 2)
+    if (atomic_fetch_add_explicit(&spinning, 1, memory_order_relaxed) < n - 1)
         for (unsigned i = 0; i < l->spin && !found; i++) {
             found = news(l, room);
             relax();
         }
-    atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&spinning, 1, memory_order_relaxed);
     if (found)
         l->spin = l->spin * 2 < SPIN_MAX ? l->spin * 2 : SPIN_MAX;
     else
@@ -194,7 +196,7 @@ static int sleep_for(struct sb_worker_link *l, size_t room)
     _Atomic uint32_t *word = &l->shared->word.futex;
     const uint32_t asleep = l->tid | FUTEX_WAITERS;
     int rc = 0;
-    atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sleeping, 1, memory_order_relaxed);
     if (l->base.deadline)
         sb__watch_arm(&l->watch, l->base.deadline, l->base.deadline_seq);
     for (;;) {
@@ -210,7 +212,7 @@ static int sleep_for(struct sb_worker_link *l, size_t room)
     atomic_store_explicit(word, 0, memory_order_relaxed);
     if (l->base.deadline)
         sb__watch_disarm(&l->watch);
-    atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&sleeping, 1, memory_order_relaxed);
     return rc;
 }
 
@@ -432,7 +434,7 @@ static int worker_open(const struct sb_place *place, uint32_t tag, struct sb_lin
         pthread_mutex_unlock(&sb__monitor_lock);
         return lane;
     }
-    cpus = sb__os_cpus();
+    atomic_store_explicit(&cpus, sb__os_cpus(), memory_order_relaxed);
     l->base.transport = &sb__transport_worker;
     l->base.session = tag;
     l->worker = w; /* takes the reference */
