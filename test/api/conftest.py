@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+from typing import Sequence
 
 import pytest
 
@@ -33,7 +34,9 @@ class Compiler:
     def init(self) -> list[str]:
         return [] if self.cxx else INIT_GCC if self.name == "gcc" else INIT
 
-    def run(self, source: pathlib.Path, *flags: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, source: pathlib.Path, *flags: str, libraries: Sequence[str] = (), timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         """Compiles; messages are those of the C locale."""
         return subprocess.run(
             [
@@ -44,6 +47,7 @@ class Compiler:
                 f"-I{INCLUDE}",
                 *flags,
                 str(source),
+                *(["-x", "none", *libraries] if libraries else []),
             ],
             capture_output=True,
             text=True,

@@ -73,9 +73,7 @@ CASES = read_cases()
 def messages(compiler: Compiler, init: bool, folder: pathlib.Path) -> dict[int, list[tuple[str, str]]]:
     """The messages of one run: (error or warning, text) by the number of the mistake."""
     source = folder / "mistakes.c"
-    source.write_text(
-        PREFACE + "".join(FUNCTION.format(n=FIRST + n, code=case.code) for n, case in enumerate(CASES))
-    )
+    source.write_text(PREFACE + "".join(FUNCTION.format(n=FIRST + n, code=case.code) for n, case in enumerate(CASES)))
     limit = "-ferror-limit=0" if "clang" in compiler.name else "-fmax-errors=0"
     flags = compiler.init if init else []
     done = compiler.run(source, "-fsyntax-only", limit, "-fno-caret-diagnostics" if "clang" in limit else limit, *flags)
@@ -124,7 +122,9 @@ def table() -> str:
             e = case.expected[name]
             cells.append(e.default if e.default == e.init else f"{e.default}, {e.init} with init's flags")
         said = case.expected["gcc"].text.replace("|", "\\|")
-        rows.append(f"| {case.name}: `{code}` | ".replace(" | DataFrame", " \\| DataFrame") + " | ".join(cells) + f" | {said} |")
+        rows.append(
+            f"| {case.name}: `{code}` | ".replace(" | DataFrame", " \\| DataFrame") + " | ".join(cells) + f" | {said} |"
+        )
     return "\n".join(rows) + "\n"
 
 
