@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The floor of a call to a worker: a lane between two processes, each on a CPU of its own, that spin
- * and answer a frame of a scalar call's size, without Python. lane.rings: the rings alone.
- * lane.protocol: with doorbell, ready bit and reply word, as docs/wire.md has it. */
+ * and answer a frame of a scalar call's size, without Python. call.scalar.rings: the rings alone.
+ * call.scalar.lane: with doorbell, ready bit and reply word, as docs/wire.md has it. */
 #include "core/lane.h"
 #include "measure.h"
 #include <sched.h>
@@ -125,9 +125,9 @@ int main(void)
         bench_die("no memory");
     pin(0);
     static const struct bench_row rows[] = {
-        { "lane.rings", call_rings, begin_rings, end },
-        { "lane.protocol", call_protocol, begin_protocol, end },
+        { .name = "call.scalar.rings", .work = call_rings, .begin = begin_rings, .end = end },
+        { .name = "call.scalar.lane", .work = call_protocol, .begin = begin_protocol, .end = end },
     };
-    bench_rows(rows, 2, 40, 5);
+    bench_rows(rows, 2, 60, 2);
     return 0;
 }

@@ -1,0 +1,41 @@
+"""What the benchmarks call."""
+
+from __future__ import annotations
+
+import typing
+
+if typing.TYPE_CHECKING:
+    import numpy
+    import pandas
+
+
+class Thing:
+    """An object that stays in Python."""
+
+
+def thing() -> Thing:
+    return Thing()
+
+
+def same(x: Thing) -> Thing:
+    return x
+
+
+def same_or_none(x: Thing) -> Thing | None:
+    return x
+
+
+def place(a: float, b: float, c: int, *, scale: float = 1.0, offset: int = 0) -> float:
+    return a
+
+
+def frame() -> pandas.DataFrame:
+    import pandas
+
+    return pandas.DataFrame({"a": range(100), "b": [i / 7 for i in range(100)]})
+
+
+def array() -> numpy.ndarray:
+    import numpy
+
+    return numpy.arange(20.0).reshape(4, 5)
