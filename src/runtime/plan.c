@@ -585,7 +585,7 @@ static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_t
         ok = false;
         goto done;
     }
-    struct given g = { .options = s.params + s.required, .count = n, .set = set };
+    struct given g = { .options = n ? s.params + s.required : NULL, .count = n, .set = set };
     if (given_text)
         sb__read_given(given_text, mark_given, &g);
     else if (options)
