@@ -497,8 +497,11 @@ static int inprocess_exchange(struct client *c)
     int rc = engine()->request(c->session, copy, c->frame.len, &answer, &size);
     free(copy);
     c->answers.len = 0;
-    if (rc != -1)
+    if (rc != -1) {
         sb__buf_put(&c->answers, answer, size);
+        sb__put_byte(&c->answers, 0); /* for a refusal, which is text */
+        c->answers.len--;
+    }
     return rc;
 }
 
