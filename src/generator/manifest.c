@@ -7,11 +7,12 @@
 #include "model.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORMAT 1
 #define MAX_TYPE_DEPTH 100
@@ -543,22 +544,37 @@ static void read_library(struct reader *r, const struct place *root, struct sbg_
 #undef TABLE
 }
 
+static int read_file(const char *path, struct sbg_text *bytes)
+{
+    char part[65536];
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    while ((n = read(fd, part, sizeof part)) > 0)
+        sbg_add_bytes(bytes, part, (size_t)n);
+    int why = errno;
+    close(fd);
+    errno = why;
+    return n < 0 ? -1 : 0;
+}
+
 int sbg_read_manifest(struct sbg_arena *arena, const char *file, struct sbg_library *library,
                       struct sbg_text *error)
 {
     struct reader r = { arena, file, error, false };
-    FILE *in = fopen(file, "rbe");
+    struct sbg_text bytes = { 0 };
     json_error_t why;
-    json_t *json = in ? json_loadf(in, JSON_REJECT_DUPLICATES, &why) : NULL;
-    if (!in) {
+    if (read_file(file, &bytes)) {
         sbg_addf(error, "%s: %s", file, strerror(errno));
         return -1;
     }
-    if (!json)
+    json_t *json = json_loadb(bytes.ptr ? bytes.ptr : "", bytes.len, JSON_REJECT_DUPLICATES, &why);
+    sbg_text_free(&bytes);
+    if (!json) {
         sbg_addf(error, "%s:%d:%d: %s", file, why.line, why.column, why.text);
-    fclose(in);
-    if (!json)
         return -1;
+    }
     struct place root = { NULL, NULL, 0, json };
     library->file = file;
     struct place format = { &root, "format", 0, json_object_get(json, "format") };
