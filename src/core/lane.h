@@ -109,7 +109,7 @@ static inline struct sb_ring sb__ring(struct sb_control *c, uint32_t lane, bool 
 static inline size_t sb__ring_room(struct sb_ring *r, size_t want)
 {
     size_t used = (size_t)(r->pos - r->seen);
-    if (SB_UNLIKELY(SB_RING_SIZE - used < want)) {
+    if (SB_UNLIKELY(used > SB_RING_SIZE || SB_RING_SIZE - used < want)) {
         uint64_t seen = atomic_load_explicit(r->theirs, memory_order_acquire);
         if (SB_UNLIKELY(r->pos - seen > SB_RING_SIZE || (seen & 7))) {
             r->broken = true;
@@ -134,8 +134,8 @@ static inline size_t sb__ring_write(struct sb_ring *r, const void *p, size_t n, 
     if (SB_UNLIKELY(first < m))
         memcpy(r->base, (const uint8_t *)p + first, m - first);
     r->pos += m;
-    if (end &&
-        m == n) /* fits: the ring's size and the reader's published positions are multiples of 8 */
+    if (end && m == n &&
+        n) /* fits: the ring's size and the reader's positions are multiples of 8 */
         r->pos = (r->pos + 7) & ~UINT64_C(7);
     return m;
 }
