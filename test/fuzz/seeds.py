@@ -1,0 +1,56 @@
+"""Writes the seeds of the fuzzers into a folder, a subfolder each: from the text cases and wire vectors of test/core,
+and from found/, which holds the inputs that once went wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+HERE = Path(__file__).parent
+CORE = HERE.parent / "core"
+
+
+def cases(name: str) -> Iterator[List[str]]:
+    for case in (CORE / name).read_text("utf-8").split("\n\n"):
+        lines = [line for line in case.splitlines() if not line.startswith("#")]
+        if lines:
+            yield ["" if line == "-" else line for line in lines]
+
+
+def values() -> Iterator[bytes]:
+    for line in (CORE / "vectors.txt").read_text("ascii").splitlines():
+        if line and line[0] in "=<>!":
+            yield bytes.fromhex(line.split(" ")[1])
+
+
+def plans() -> Iterator[bytes]:
+    for signature, given, _ in cases("signatures.txt"):
+        yield f"{signature}\0{given}".encode()
+    for text in cases("given.txt"):
+        yield f"f|i:n,i:m,s:sep,v:x>n\0{text[0]}".encode()
+
+
+def rings() -> Iterator[bytes]:
+    for begin in (0, 32760, 2**64 - 8):
+        start = begin.to_bytes(8, "big")
+        for size in (0, 32, 33, 40, 100, 32767, 40000):
+            frame = b"\x02" + size.to_bytes(2, "big")
+            yield start + frame + b"\x08" + size.to_bytes(2, "big") + b"\x03\x05\x03"
+            yield start + frame + b"\x08\x00\x20\x03\x08\x00\x28\x03\x05"
+            yield start + (b"\x0e" + size.to_bytes(2, "big") + b"\x0f\xff\xff\x03\x05") * 3
+    yield bytes(8) + b"\x0a\x40\x00\x00\x00\x18" + bytes(8) + b"\x03"
+
+
+def main(to: Path) -> None:
+    kinds: Tuple[Tuple[str, Iterator[bytes]], ...] = (("value", values()), ("plan", plans()), ("ring", rings()))
+    for kind, seeds in kinds:
+        folder = to / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(seeds):
+            (folder / f"{number:03}").write_bytes(seed)
+        for found in sorted((HERE / "found" / kind).glob("*")):
+            (folder / found.name).write_bytes(found.read_bytes())
+
+
+main(Path(sys.argv[1]))
