@@ -14,7 +14,7 @@ help:
 	@echo 'make test                        build and run every test'
 	@echo 'make bench                       measure; writes bench/results.json'
 	@echo 'make wheel                       dist/*.whl'
-	@echo 'make nightly                     the tests under the sanitizers'
+	@echo 'make nightly                     the tests under the sanitizers, fuzzers for long'
 	@echo 'make format, make lint           clang-format, ruff, mypy'
 
 setup:
@@ -28,7 +28,7 @@ test: build
 	ctest --preset $(PRESET) -j $(JOBS)
 
 nightly: setup
-	$(MAKE) test PRESET=asan
+	SB_FUZZ_SECONDS=600 $(MAKE) test PRESET=asan
 	$(MAKE) test PRESET=tsan
 
 demo: setup
