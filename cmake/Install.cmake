@@ -29,6 +29,7 @@ install(FILES ${package}/snakebridgeConfig.cmake ${package}/snakebridgeConfigVer
 install(FILES ${package}/snakebridge.pc DESTINATION lib/pkgconfig)
 
 if(SKBUILD)
+  set_target_properties(snakebridge PROPERTIES VERSION ${SB_SOVERSION}) # a wheel has no links: two copies, not three
   install(PROGRAMS $<TARGET_FILE:sb_cli> DESTINATION ${SKBUILD_SCRIPTS_DIR})
 else()
   file(WRITE ${package}/parts "python=${SB_TOOL_PYTHON}\n")
