@@ -45,6 +45,7 @@ int worker_pid(const struct worker *w);
 void worker_open(struct client *c, struct worker *w, uint32_t lane, uint32_t tag);
 /* The halves of exchange. */
 void lane_write(struct client *c, const void *frame, size_t size);
+void lane_ring(struct client *c);
 int lane_read(struct client *c, double seconds); /* up to the REPLY or ERROR; -1: time ran out */
 
 /* ---- requests ---- */

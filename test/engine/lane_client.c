@@ -123,7 +123,7 @@ void worker_end(struct worker *w)
     free(w);
 }
 
-static void ring_bell(struct client *c)
+void lane_ring(struct client *c)
 {
     struct sb_control *control = c->worker->control;
     atomic_fetch_or(&control->ready[c->lane / 64], UINT64_C(1) << (c->lane % 64));
@@ -159,7 +159,7 @@ void lane_write(struct client *c, const void *frame, size_t size)
         p += m;
         size -= m;
         sb__ring_publish(r);
-        ring_bell(c);
+        lane_ring(c);
         if (size) {
             assert_true(now() < end);
             sleep_on_word(c, r->theirs, r->seen);
@@ -179,7 +179,7 @@ int lane_read(struct client *c, double seconds)
         if (got == 0) {
             if (in.size) { /* its writer may wait for room */
                 sb__ring_release(r);
-                ring_bell(c);
+                lane_ring(c);
             }
             if (!sb__ring_ready(r))
                 sleep_on_word(c, r->theirs, r->seen);
