@@ -62,7 +62,7 @@ class Merger:
         self.reader = reader
         self.target = target
         version = tuple(int(p) for p in target["python"].split(".")[:2])
-        self.agree = version < (3, 10)  # the checker's typeshed has forgotten these versions
+        self.old = version < (3, 10)  # the checker's stubs of the standard library have forgotten these versions
         self.identity: dict[str, str] = {}  # the checker's class name -> run-time identity
         self.static: dict[str, str] = {}  # the other way
         self.aliased: dict[str, list[str]] = {}  # the checker's class -> identities of aliases of it
@@ -73,11 +73,12 @@ class Merger:
 
     # -- signatures -----------------------------------------------------------------------------------------------
 
-    def signatures(self, seen: list[list[Any]] | None, known: list[Json]) -> tuple[list[Json], str]:
-        """Return the merged signatures, and where their names come from."""
+    def signatures(self, seen: list[list[Any]] | None, known: list[Json], where: str | None) -> tuple[list[Json], str]:
+        """Return the merged signatures, and where their names come from. `where` is what the checker calls the place."""
+        doubtful = self.old and where is not None and self.reader is not None and self.reader.is_stdlib(where)
         if seen is None:
-            return (known, "stub") if not self.agree else ([], "runtime")
-        if self.agree and known and not self.names_agree(seen, known):
+            return ([], "runtime") if doubtful else (known, "stub")
+        if doubtful and not self.names_agree(seen, known):
             known = []
         if not known:
             params = [
@@ -175,7 +176,7 @@ class Merger:
                 sigs = facts["new"] if facts is not None else []
             else:
                 sigs = known.get("sigs") or []
-        merged, names = self.signatures(seen["sig"], sigs)
+        merged, names = self.signatures(seen["sig"], sigs, module)
         is_function = kind == "function" or (known is not None and known["kind"] == "function")
         return {
             "kind": "function" if is_function else "callable",
@@ -219,7 +220,7 @@ class Merger:
         elif "enum" in flags or "typeddict" in flags:
             new = known_new
         else:
-            new, _ = self.signatures(seen["new"], known_new)
+            new, _ = self.signatures(seen["new"], known_new, static)
         if new is not None:
             for sig in new:
                 if not is_known(sig["returns"]):
@@ -278,7 +279,7 @@ class Merger:
         source = known["source"] if known is not None else "none"
         kind = seen["k"]
         if kind in ("method", "classmethod", "staticmethod"):
-            sigs, names = self.signatures(seen["sig"], (known or {}).get("sigs") or [])
+            sigs, names = self.signatures(seen["sig"], (known or {}).get("sigs") or [], (known or {}).get("from"))
             return {
                 "kind": kind,
                 "sigs": sigs,
