@@ -97,7 +97,7 @@ bool sb__array_is_c(const sb_array *a)
 
 bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t)
 {
-    const char *s = digits.ptr, *end = s + digits.len;
+    const char *s = digits.ptr ? digits.ptr : "", *end = s + digits.len;
     bool negative = s < end && *s == '-';
     if (s < end && (*s == '-' || *s == '+'))
         s++;
