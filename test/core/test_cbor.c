@@ -128,8 +128,8 @@ static void kinds(void **state)
     };
     for (int i = 0; i < 8; i++) {
         uint64_t n;
-        const char *s;
-        size_t len;
+        const char *s = NULL;
+        size_t len = 0;
         struct sb_reader r = reader(items[i], 2);
         assert_int_equal(sb__read_uint(&r, &n), i == 0);
         for (int major = SB_MAJOR_BYTES; major <= SB_MAJOR_TEXT; major++) {

@@ -502,7 +502,7 @@ static void dynamic(void **state)
     struct sb_plan_cache c = { 0 }, other = { 0 };
     const sb_value list[] = { SB(1), SB_KW("axis", 0), SB(2), SB_KW("keep", 1) };
     const sb_value swapped[] = { SB_KW("keep", 1), SB_KW("axis", 0) };
-    const sb_value joined[] = { SB_KW("axiskeep", 1), SB_KW("", 0) };
+    const sb_value joined[] = { SB_KW("axisk", 1), SB_KW("eep", 0) };
     const char *name = "numpy.dynamic";
     sb_args all = { list, 6 };
     const struct sb_plan *p = named(&c, name, "v", all);

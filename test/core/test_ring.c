@@ -35,7 +35,7 @@ static void end(struct pair *p)
 /* A frame of `size` bytes whose contents follow from its number. */
 static uint8_t *frame(uint32_t size, uint32_t number)
 {
-    uint8_t *f = malloc(size);
+    uint8_t *f = malloc(size + sizeof size);
     assert_non_null(f);
     memcpy(f, &size, sizeof size);
     for (uint32_t i = sizeof size; i < size; i++)
