@@ -181,7 +181,7 @@ void sbg_add_comment(struct sbg_text *to, const char *text, size_t len, const ch
         char last = to->len > begin ? to->ptr[to->len - 1] : ' ';
         if (code == '\n' && margin) {
             end_line(to, margin);
-        } else if (code == '\n' || code == '\t' || code == '\r') {
+        } else if (code == '\n' || code == '\t' || code == '\r' || (code == ' ' && !margin)) {
             if (last != ' ')
                 sbg_add_char(to, ' ');
         } else if (is_hidden(code)) {

@@ -294,6 +294,10 @@ static void add_enumerator(struct sbg_bindings *b, struct sbg_enum *e, const cha
     bool alone = true;
     for (const char *p = ascii; *p; p++)
         alone = alone && !is_word_char(*p);
+    if (ascii[0] == '-' && !alone) {
+        sbg_add(&word, "minus_");
+        ascii++;
+    }
     for (const char *p = ascii; *p; p++) {
         const char *spell = is_word_char(*p) ? NULL : spelled(*p, alone);
         if (spell)

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_text.c - what maps text to text: signatures to C functions, names to C names, bad manifests to errors,
+ * docstrings to comments.
+ */
+#include "cases.h"
+#include "pysig.h"
+#include "sigcheck.h"
+
+#include "bindings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- signatures ---- */
+
+/* The classes, aliases and type variables that signatures may use. */
+static const char world[] =
+    "\"classes\": {"
+    "\"m.Base\": {\"public\": \"m.Base\", \"module\": \"m\", \"name\": \"Base\", \"mro\": "
+    "[\"m.Base\"]},"
+    "\"m.Derived\": {\"public\": \"m.Derived\", \"module\": \"m\", \"name\": \"Derived\","
+    "  \"mro\": [\"m.Derived\", \"m.Base\"]},"
+    "\"m.Other\": {\"public\": \"m.Other\", \"module\": \"m\", \"name\": \"Other\", \"mro\": "
+    "[\"m.Other\"]},"
+    "\"m.Proto\": {\"public\": \"m.Proto\", \"module\": \"m\", \"name\": \"Proto\", \"mro\": "
+    "[\"m.Proto\"],"
+    "  \"flags\": [\"protocol\"]},"
+    "\"m.Color\": {\"public\": \"m.Color\", \"module\": \"m\", \"name\": \"Color\", \"mro\": "
+    "[\"m.Color\"],"
+    "  \"flags\": [\"enum\"]},"
+    "\"m.Level\": {\"public\": \"m.Level\", \"module\": \"m\", \"name\": \"Level\","
+    "  \"mro\": [\"m.Level\", \"enum.IntEnum\", \"builtins.int\"], \"flags\": [\"enum\"]},"
+    "\"m.Flags\": {\"public\": \"m.Flags\", \"module\": \"m\", \"name\": \"Flags\","
+    "  \"mro\": [\"m.Flags\", \"enum.IntFlag\", \"builtins.int\"], \"flags\": [\"enum\", "
+    "\"flag\"]},"
+    "\"m.Point\": {\"public\": \"m.Point\", \"module\": \"m\", \"name\": \"Point\", \"mro\": "
+    "[\"m.Point\"],"
+    "  \"flags\": [\"namedtuple\"], \"fields\": [[\"x\", {\"k\": \"inst\", \"n\": "
+    "\"builtins.float\"}],"
+    "  [\"class\", {\"k\": \"inst\", \"n\": \"m.Base\"}]]}%s},"
+    "\"aliases\": {"
+    "\"m.Mode\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"lit\", \"of\": "
+    "\"builtins.str\", \"v\": \"r\"},"
+    "  {\"k\": \"lit\", \"of\": \"builtins.str\", \"v\": \"w+\"}]}},"
+    "\"m.MaybeMode\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"alias\", \"n\": "
+    "\"m.Mode\"}, {\"k\": \"none\"}]}},"
+    "\"m.Number\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"inst\", \"n\": "
+    "\"typing.SupportsFloat\"},"
+    "  {\"k\": \"inst\", \"n\": \"typing.SupportsIndex\"}]}},"
+    "\"m.Tree\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"inst\", \"n\": "
+    "\"builtins.int\"},"
+    "  {\"k\": \"alias\", \"n\": \"m.Tree\"}]}},"
+    "\"m.Or\": {\"params\": [\"m.T\"], \"target\": {\"k\": \"union\", \"i\": [{\"k\": \"tvar\", "
+    "\"n\": \"m.T\"},"
+    "  {\"k\": \"inst\", \"n\": \"m.Base\"}]}}},"
+    "\"typevars\": {\"m.T\": {}, \"m.B\": {\"bound\": {\"k\": \"inst\", \"n\": \"m.Base\"}},"
+    "\"m.AnyStr\": {\"values\": [{\"k\": \"inst\", \"n\": \"builtins.str\"}, {\"k\": \"inst\", "
+    "\"n\": \"builtins.bytes\"}]},"
+    "\"m.Same\": {\"values\": [{\"k\": \"inst\", \"n\": \"builtins.str\"}, {\"k\": \"inst\", "
+    "\"n\": \"typing.LiteralString\"}]},"
+    "\"m.D\": {\"default\": {\"k\": \"inst\", \"n\": \"builtins.int\"}}}";
+
+static void emit(const char *folder, const char *json, struct sbg_report *report)
+{
+    struct sbg_text path = { 0 };
+    sbg_addf(&path, "%s/manifest.json", folder);
+    cases_write(path.ptr, json);
+    const char *const manifests[] = { path.ptr };
+    const struct sbg_emit_options options = { manifests, 1, folder, NULL };
+    sbg_emit(&options, report);
+    if (report->error) { /* the place is what counts, not the folder */
+        char *at = strstr(report->error, path.ptr);
+        if (at == report->error) {
+            struct sbg_text shown = { 0 };
+            sbg_addf(&shown, "FILE%s", report->error + path.len);
+            free(report->error);
+            report->error = shown.ptr;
+        }
+    }
+    sbg_text_free(&path);
+}
+
+static char *read_in(const char *folder, const char *name)
+{
+    struct sbg_text path = { 0 };
+    sbg_addf(&path, "%s/%s", folder, name);
+    char *text = cases_read(path.ptr);
+    sbg_text_free(&path);
+    return text;
+}
+
+static void replace(char *text, const char *what, const char *with)
+{
+    for (char *p; (p = strstr(text, what));) {
+        memmove(p + strlen(with), p + strlen(what), strlen(p + strlen(what)) + 1);
+        memcpy(p, with, strlen(with));
+    }
+}
+
+/* The text between the quotes at `p`, which the emitter escaped. */
+static char *unquoted(const char **p)
+{
+    struct sbg_text text = { 0 };
+    sbg_add(&text, "");
+    for (++*p; **p != '"'; ++*p)
+        if (**p != '\\')
+            sbg_add_char(&text, **p);
+        else if ((*p)[1] >= '0' && (*p)[1] <= '7')
+            sbg_add_char(&text, (char)strtol((char[]) { (*p)[1], (*p)[2], (*p)[3], 0 }, NULL, 8)),
+                *p += 3;
+        else
+            sbg_add_char(&text, *++*p);
+    ++*p;
+    return text.ptr;
+}
+
+/* Calls `each` with prototype, path and signature of every function of a header, and checks the latter two. */
+static size_t each_function(const char *header, void each(char *, char *, char *, void *),
+                            void *user)
+{
+    size_t n = 0;
+    static const char mark[] = "static const sb_fn fn_ = { ";
+    for (const char *p = header; (p = strstr(p, mark)); n++) {
+        const char *line = p;
+        for (int lines = 0; lines < 3; line--)
+            lines += line[-1] == '\n';
+        line++;
+        p += sizeof mark - 1;
+        char *path = unquoted(&p);
+        p = strchr(p, '"');
+        char *sig = unquoted(&p);
+        char *prototype = strndup(line, strcspn(line, "\n"));
+        const char *why;
+        if (!sigcheck(path, sig, &why))
+            fail_msg("%s: %s: not a signature at \"%s\"", path, sig, why);
+        each(prototype, path, sig, user);
+        free(path);
+        free(sig);
+        free(prototype);
+    }
+    return n;
+}
+
+static void show_function(char *prototype, char *path, char *sig, void *user)
+{
+    replace(prototype, "static inline ", "");
+    replace(prototype, "sb_session *py, ", "");
+    replace(prototype, ", const sb_site *at_)", ")");
+    replace(prototype, "const sb_site *at_)", "void)");
+    sbg_addf(user, "%s\n    %s  %s\n", prototype, path, sig);
+}
+
+static void show_enums(const char *types, struct sbg_text *output)
+{
+    for (const char *p = types; (p = strstr(p, "typedef enum "));) {
+        const char *end = strchr(p, '}');
+        bool gap = false;
+        for (p += 8; p < end; p++) {
+            if (*p == '\n' || *p == ' ') {
+                gap = true;
+                continue;
+            }
+            if (gap)
+                sbg_add_char(output, ' ');
+            gap = false;
+            sbg_add_char(output, *p);
+        }
+        sbg_add(output, " }\n");
+    }
+}
+
+static void run_signature(const char *input, size_t number, struct sbg_text *output)
+{
+    struct sbg_text sigs = { 0 }, symbol = { 0 }, class = { 0 }, json = { 0 };
+    char *lines = strdup(input), *state, kind[32] = "function";
+    (void)number;
+    for (char *line = strtok_r(lines, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+        char *paren = strchr(line, '('), *colon = strchr(line, ':'), *blank = strchr(line, ' ');
+        if (blank && blank < (paren && paren < colon ? paren : colon ? colon : paren))
+            snprintf(kind, sizeof kind, "%.*s", (int)(blank - line), line);
+        if (strcmp(kind, "value") == 0 || strcmp(kind, "property") == 0 ||
+            strcmp(kind, "settable") == 0) {
+            assert_true(pysig_type(&sigs, colon + 1));
+            break;
+        }
+        if (strncmp(paren, "(?)", 3) == 0)
+            continue;
+        sbg_add(&sigs, sigs.len ? ", " : "");
+        if (!pysig_sig(&sigs, paren))
+            fail_msg("cannot be read: %s", line);
+    }
+    free(lines);
+    bool member = strcmp(kind, "function") != 0 && strcmp(kind, "value") != 0 &&
+                  strcmp(kind, "callable") != 0 && strcmp(kind, "async") != 0 &&
+                  strcmp(kind, "new") != 0;
+    bool typed = strcmp(kind, "value") == 0 || strcmp(kind, "property") == 0 ||
+                 strcmp(kind, "settable") == 0;
+    const char *shown = strcmp(kind, "settable") == 0 ? "property"
+                        : strcmp(kind, "async") == 0  ? "function"
+                        : strcmp(kind, "dunder") == 0 ? "method"
+                                                      : kind;
+    if (typed)
+        sbg_addf(&symbol, "{\"kind\": \"%s\", \"settable\": %s, \"type\": %s}", shown,
+                 strcmp(kind, "settable") == 0 ? "true" : "false", sigs.ptr);
+    else
+        sbg_addf(&symbol, "{\"kind\": \"%s\", \"async\": %s, \"sigs\": [%s]}", shown,
+                 strcmp(kind, "async") == 0 ? "true" : "false",
+                 sigs.ptr ? sigs.ptr : "");
+    if (member || strcmp(kind, "new") == 0) {
+        sbg_add(&class, ", \"m.C\": {\"public\": \"m.C\", \"module\": \"m\", \"name\": \"C\","
+                        "\"mro\": [\"m.C\"], ");
+        if (member)
+            sbg_addf(&class, "\"members\": {\"%s\": %s}}",
+                     strcmp(kind, "dunder") == 0 ? "__getitem__" : "f", symbol.ptr);
+        else
+            sbg_addf(&class, "\"new\": [%s]}", sigs.ptr);
+    }
+    sbg_add(&json, "{\"format\": 1, \"library\": \"m\", \"prefix\": \"m\", ");
+    char *before = strstr(world, "%s");
+    sbg_add_bytes(&json, world, (size_t)(before - world));
+    sbg_addf(&json, "%s%s, \"modules\": {\"m\": {\"names\": {%s%s}}}}", class.ptr ? class.ptr : "",
+             before + 2, class.len ? "" : "\"f\": ", class.len ? "" : symbol.ptr);
+
+    struct sbg_report report;
+    char *folder = cases_folder();
+    emit(folder, json.ptr, &report);
+    if (report.error)
+        fail_msg("%s%s", input, report.error);
+    char *header = read_in(folder, "py/m.h"), *types = read_in(folder, "py/m/_types.h");
+    assert_true(each_function(header, show_function, output) > 0);
+    show_enums(types, output);
+    const char *takes = strstr(header, "m_takes");
+    if (takes)
+        sbg_addf(output, "takes %.*s\n", (int)strcspn(takes, "("), takes);
+    free(header);
+    free(types);
+    cases_remove(folder);
+    sbg_report_free(&report);
+    sbg_text_free(&sigs);
+    sbg_text_free(&symbol);
+    sbg_text_free(&class);
+    sbg_text_free(&json);
+}
+
+static void test_signatures(void **state)
+{
+    (void)state;
+    cases_check(SB_TEST_SOURCE "/cases/signatures.txt", run_signature);
+}
+
+/* ---- names ---- */
+
+static void show_name(char *prototype, char *path, char *sig, void *user)
+{
+    char *end = strchr(prototype, '('), *start = end;
+    (void)sig;
+    while (start[-1] != ' ' && start[-1] != '*')
+        start--;
+    for (char *p = path; *p; p++)
+        *p = *p == ':' ? '.' : *p;
+    sbg_addf(user, "%s: %.*s\n", path, (int)(end - start), start);
+}
+
+static int by_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_sorted(struct sbg_text *output, char *text)
+{
+    char *lines[256], *state;
+    size_t n = 0;
+    for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state))
+        lines[n++] = line;
+    qsort(lines, n, sizeof *lines, by_line);
+    for (size_t i = 0; i < n; i++)
+        sbg_addf(output, "%s\n", lines[i]);
+}
+
+/* Input: "library NAME [as PREFIX]", "def a.b.f [is a.g]", "class a.C [private]", "member a.C.x", "settable a.C.x",
+ * in which a member's class is the last one. */
+static void run_names(const char *input, size_t number, struct sbg_text *output)
+{
+    struct sbg_text modules[8] = { 0 }, classes = { 0 }, json = { 0 }, found = { 0 };
+    char names[8][64], library[64] = "m", prefix[64] = "", *lines = strdup(input), *state;
+    size_t count = 0;
+    bool in_class = false, in_member = false;
+    (void)number;
+    sbg_add(&classes, "");
+    for (char *line = strtok_r(lines, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+        char word[32], path[128], more[32] = "", target[128] = "";
+        int n = sscanf(line, "%31s %127s %31s %127s", word, path, more, target);
+        assert_true(n >= 2);
+        if (strcmp(word, "library") == 0) {
+            snprintf(library, sizeof library, "%.63s", path);
+            snprintf(prefix, sizeof prefix, "%.63s", target);
+            continue;
+        }
+        char *dot = strrchr(path, '.');
+        if (strcmp(word, "member") == 0 || strcmp(word, "settable") == 0) {
+            sbg_addf(&classes, "%s\"%s\": {\"kind\": \"%s\", \"settable\": %s}",
+                     in_member ? ", " : "", dot + 1, *word == 's' ? "property" : "method",
+                     *word == 's' ? "true" : "false");
+            in_member = true;
+            continue;
+        }
+        size_t m = 0;
+        while (m < count && (strlen(names[m]) != (size_t)(dot - path) ||
+                             strncmp(names[m], path, (size_t)(dot - path)) != 0))
+            m++;
+        if (m == count)
+            snprintf(names[count++], sizeof *names, "%.*s", (int)(dot - path), path);
+        sbg_add(&modules[m], modules[m].len ? ", " : "");
+        if (strcmp(word, "class") == 0) {
+            if (in_class)
+                sbg_add(&classes, "}}, ");
+            const char *key = *target ? target : path;
+            const char *last = strrchr(key, '.');
+            bool private = strcmp(more, "private") == 0;
+            sbg_addf(
+                &classes,
+                "\"%s\": {\"public\": %s%s%s, \"module\": \"%.*s\", \"name\": \"%s\", \"mro\": "
+                "[\"%s\"], \"new\": [], \"members\": {",
+                key, private ? "null" : "\"", private ? "" : path, private ? "" : "\"",
+                (int)(last - key), key, last + 1, key);
+            in_class = true;
+            in_member = false;
+            if (!private)
+                sbg_addf(&modules[m], "\"%s\": {\"kind\": \"class\", \"class\": \"%s\"}", dot + 1,
+                         key);
+            else
+                sbg_addf(&modules[m], "\"\": {\"kind\": \"module\", \"module\": \"x\"}");
+        } else {
+            sbg_addf(&modules[m], "\"%s\": {\"kind\": \"function\", \"sigs\": [], \"def\": \"%s\"}",
+                     dot + 1, *target ? target : path);
+        }
+    }
+    free(lines);
+    if (in_class)
+        sbg_add(&classes, "}}");
+    bool standard = strcmp(library, "stdlib") == 0;
+    sbg_addf(
+        &json,
+        "{\"format\": 1, \"library\": \"%s\", \"prefix\": \"%s\", \"options\": {\"as\": %s%s%s}, "
+        "\"classes\": {%s}, \"modules\": {",
+        library,
+        *prefix    ? prefix
+        : standard ? "py"
+                   : library,
+        *prefix ? "\"" : "null", prefix, *prefix ? "\"" : "", classes.ptr);
+    for (size_t m = 0; m < count; m++) {
+        sbg_addf(&json, "%s\"%s\": {\"names\": {%s}}", m ? ", " : "", names[m], modules[m].ptr);
+        sbg_text_free(&modules[m]);
+    }
+    sbg_add(&json, "}}");
+
+    struct sbg_report report;
+    char *folder = cases_folder();
+    emit(folder, json.ptr, &report);
+    if (report.error)
+        fail_msg("%s%s", input, report.error);
+    sbg_add(&found, "");
+    for (size_t i = 0; i < report.headers.count; i++) {
+        char *text = read_in(folder, report.headers.text[i]);
+        each_function(text, show_name, &found);
+        for (const char *p = text; (p = strstr(p, "/* ")); p++) /* other names of a thing */
+            if (strstr(p, " is ") && strstr(p, " is ") < strchr(p, '\n'))
+                sbg_addf(&found, "%.*s\n", (int)(strstr(p, " */") - p) - 3, p + 3);
+        free(text);
+    }
+    add_sorted(output, found.ptr);
+    for (size_t i = 0; i < report.renames.count; i++)
+        sbg_addf(output, "rename %s\n", report.renames.text[i]);
+    cases_remove(folder);
+    sbg_report_free(&report);
+    sbg_text_free(&classes);
+    sbg_text_free(&json);
+    sbg_text_free(&found);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    cases_check(SB_TEST_SOURCE "/cases/names.txt", run_names);
+}
+
+/* ---- manifests that are wrong ---- */
+
+static void run_manifest(const char *input, size_t number, struct sbg_text *output)
+{
+    struct sbg_report report;
+    char *folder = cases_folder();
+    (void)number;
+    emit(folder, input, &report);
+    sbg_addf(output, "%s\n", report.error ? report.error : "no error");
+    char *header = read_in(folder, "py/_project.h");
+    assert_true((header == NULL) == (report.error != NULL)); /* all of it or nothing */
+    free(header);
+    cases_remove(folder);
+    sbg_report_free(&report);
+}
+
+static void test_manifests(void **state)
+{
+    (void)state;
+    cases_check(SB_TEST_SOURCE "/cases/manifests.txt", run_manifest);
+}
+
+static void test_deep_types(void **state)
+{
+    struct sbg_text json = { 0 }, error = { 0 };
+    (void)state;
+    sbg_add(
+        &json,
+        "{\"format\": 1, \"library\": \"m\", \"prefix\": \"m\", \"modules\": {\"m\": {\"names\": "
+        "{\"x\": {\"kind\": \"value\", \"type\": ");
+    for (int i = 0; i < 150; i++)
+        sbg_add(&json, "{\"k\": \"type\", \"i\": ");
+    sbg_add(&json, "{\"k\": \"none\"}");
+    for (int i = 0; i < 150; i++)
+        sbg_add(&json, "}");
+    sbg_add(&json, "}}}}}");
+    char *folder = cases_folder();
+    struct sbg_report report;
+    emit(folder, json.ptr, &report);
+    assert_non_null(report.error);
+    assert_non_null(strstr(report.error, "nested more than 100 deep"));
+    sbg_report_free(&report);
+    cases_remove(folder);
+    sbg_text_free(&json);
+    sbg_text_free(&error);
+}
+
+/* ---- text inside comments and literals ---- */
+
+static void check_comment(const char *text, const char *margin, const char *expected)
+{
+    struct sbg_text out = { 0 };
+    sbg_add(&out, "");
+    sbg_add_comment(&out, text, strlen(text), margin, 60);
+    assert_string_equal(out.ptr, expected);
+    sbg_text_free(&out);
+}
+
+static void test_comments(void **state)
+{
+    (void)state;
+    check_comment("plain text", NULL, "plain text");
+    check_comment("ends */ here", NULL, "ends * / here");
+    check_comment("opens /* here", NULL, "opens / * here");
+    check_comment("**/*/", NULL, "** / * / ");
+    check_comment("what?\?/ and ?\?\?\?", NULL, "what? ?/ and ? ? ? ?");
+    check_comment("path\\\nnext", " * ", "path\\ .\n * next");
+    check_comment("last\\", NULL, "last\\ ");
+    check_comment("last*", NULL, "last* ");
+    check_comment("a \n\n b", " *  ", "a\n *\n *   b");
+    check_comment("a\n  b\tc", NULL, "a b c");
+    check_comment("\xe2\x80\xae"
+                  "evil\xe2\x81\xa6",
+                  NULL, "<U+202E>evil<U+2066>");
+    check_comment("bell\x07\x7f\xc2\x80", NULL, "bell<U+0007><U+007F><U+0080>");
+    check_comment("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x8d", NULL,
+                  "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x8d");
+    check_comment("0123456789012345678901234567890123456789012345678901234567890123456789", NULL,
+                  "012345678901234567890123456789012345678901234567890123456789 ...");
+}
+
+static void check_string(const char *text, const char *expected)
+{
+    struct sbg_text out = { 0 };
+    sbg_add_c_string(&out, text);
+    assert_string_equal(out.ptr, expected);
+    sbg_text_free(&out);
+}
+
+static void test_strings(void **state)
+{
+    (void)state;
+    check_string("plain", "\"plain\"");
+    check_string("a\"b\\c\n", "\"a\\\"b\\\\c\\012\"");
+    check_string("\xc3\xa9"
+                 "1",
+                 "\"\\303\\2511\"");
+    check_string("?\?=", "\"?\\?=\"");
+}
+
+int main(int argc, char **argv)
+{
+    cases_update = argc > 1 && strcmp(argv[1], "--update") == 0;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signatures), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_manifests),  cmocka_unit_test(test_deep_types),
+        cmocka_unit_test(test_comments),   cmocka_unit_test(test_strings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
