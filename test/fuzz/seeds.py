@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator, List
 
 HERE = Path(__file__).parent
 CORE = HERE.parent / "core"
@@ -42,9 +42,23 @@ def rings() -> Iterator[bytes]:
     yield bytes(8) + b"\x0a\x40\x00\x00\x00\x18" + bytes(8) + b"\x03"
 
 
+def answers() -> Iterator[bytes]:
+    """Frames as fuzz_answers.c has them: kind, length, body."""
+
+    def frame(kind: int, body: bytes) -> bytes:
+        return bytes([kind]) + len(body).to_bytes(2, "big") + body
+
+    error = (
+        bytes.fromhex("87 01 6a") + b"ValueError" + bytes.fromhex("61 6d 60 81 73") + b"builtins.ValueError" + b"\0\0"
+    )
+    for value in values():
+        yield frame(0, value) * 12
+        yield frame(2, b"\x01\x62hi") + frame(1, error) + frame(0, value) + frame(3, bytes(32) + value)
+
+
 def main(to: Path) -> None:
-    kinds: Tuple[Tuple[str, Iterator[bytes]], ...] = (("value", values()), ("plan", plans()), ("ring", rings()))
-    for kind, seeds in kinds:
+    kinds = {"value": values(), "plan": plans(), "ring": rings(), "answers": answers()}
+    for kind, seeds in kinds.items():
         folder = to / kind
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):
