@@ -74,7 +74,7 @@ class Merger:
     # -- signatures -----------------------------------------------------------------------------------------------
 
     def signatures(self, seen: list[list[Any]] | None, known: list[Json], where: str | None) -> tuple[list[Json], str]:
-        """Return the merged signatures, and where their names come from. `where` is what the checker calls the place."""
+        """Return the merged signatures, and where their names come from; `where` is the place by the checker's name."""
         doubtful = self.old and where is not None and self.reader is not None and self.reader.is_stdlib(where)
         if seen is None:
             return ([], "runtime") if doubtful else (known, "stub")
