@@ -189,6 +189,7 @@ extern const sb_project sb_project_ __attribute__((weak, visibility("hidden")));
 typedef struct sb_options {
     size_t size;               /* set by the macro */
     const sb_project *project; /* set by the macro */
+    sb_site site;              /* set by the macro */
     const char *transport; /* "worker" or "inprocess"; NULL: $SNAKEBRIDGE_TRANSPORT, the project, "worker" */
     const char *python;    /* interpreter or environment; NULL: $SNAKEBRIDGE_PYTHON, the project, "python3" */
     double timeout;        /* seconds for every call; 0: none */
@@ -202,7 +203,8 @@ typedef struct sb_options {
  * for want of memory; what else fails is the session's first error. Ends with sb_close. */
 SB_API sb_session *sb_open(const sb_options *options);
 #define sb_open(...)                                                                               \
-    (sb_open)(SB_STRUCT_(sb_options, .size = sizeof(sb_options), .project = &sb_project_, __VA_ARGS__))
+    (sb_open)(SB_STRUCT_(sb_options, .size = sizeof(sb_options), .project = &sb_project_,          \
+                         .site = { __FILE__, "", __LINE__ }, __VA_ARGS__))
 
 /* Releases everything the session holds and frees it. Returns 0, or 1 if an error was pending, which it prints on
  * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. */
@@ -214,6 +216,7 @@ SB_API void *sb_user(sb_session *py);
 /* Settings for the calls in the rest of this block: SB_USING(py, .timeout = 0.5); */
 typedef struct sb_using {
     size_t size;    /* set by the macro */
+    sb_site site;   /* set by the macro */
     double timeout; /* seconds; 0: none */
 } sb_using;
 
@@ -381,14 +384,17 @@ static inline sb_value sb_from_digits(const char *digits)
 #define SB_DICT(py, ...) sb_items_(py, SB_SITE_(""), SB_DICT_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
 SB_API sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args items);
 /* An empty list, tuple, set or dict with room for `capacity` items or pairs. */
-SB_API sb_value sb_list_new(sb_session *py, sb_kind kind, size_t capacity);
+#define sb_list_new(py, kind, capacity) sb_list_new_(py, SB_SITE_(""), kind, capacity)
+SB_API sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, size_t capacity);
 #define sb_push(py, list, x) sb_push_(py, SB_SITE_(""), list, SB(x))
 #define sb_put(py, dict, key, x) sb_put_(py, SB_SITE_(""), dict, SB(key), SB(x))
 
 /* ---- arrays ----------------------------------------------------------------------------------------------------- */
 
-/* Zeroed memory of the current scope. `shape` has `ndim` (0 to 8) lengths >= 0. */
-SB_API sb_array sb_array_new(sb_session *py, sb_dtype dtype, int ndim, const int64_t *shape);
+/* Zeroed memory of the current scope: sb_array_new(py, dtype, ndim, shape), where `shape` has `ndim` (0 to 8) lengths >= 0. */
+#define sb_array_new(py, dtype, ndim, ...) sb_array_new_(py, SB_SITE_(""), dtype, ndim, __VA_ARGS__)
+SB_API sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int ndim,
+                              const int64_t *shape);
 SB_API sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *shape);
 /* The elements if `a` is C-ordered and of type T, and their count; NULL and SB_E_TYPE otherwise. */
 #define SB_DATA(py, a, T, count) ((T *)sb_array_data_(py, SB_SITE_(""), a, SB_DTYPE_(T), count))
@@ -469,7 +475,8 @@ SB_API sb_used sb_using_begin_(sb_session *py, const sb_using *u);
 SB_API void sb_using_end_(sb_used *used);
 #define SB_USING(py, ...)                                                                          \
     sb_used SB_CAT_(sb_using_, __COUNTER__) SB_UNUSED_ SB_AUTO_(sb_using_end_) = sb_using_begin_(  \
-        py, SB_STRUCT_(sb_using, .size = sizeof(sb_using), __VA_ARGS__))
+        py, SB_STRUCT_(sb_using, .size = sizeof(sb_using), .site = { __FILE__, "", __LINE__ },     \
+                       __VA_ARGS__))
 
 /* ---- the process ------------------------------------------------------------------------------------------------ */
 

@@ -67,6 +67,8 @@ int64_t sb__array_count(const sb_array *a)
     /* A length of 0 hides no others: strides are products of them (NumPy refuses such shapes, too). */
     size_t size = sb__dtype_size(a->dtype);
     int64_t bytes = size ? (int64_t)size : 1, n = 1;
+    if (a->ndim < 0 || a->ndim > SB_MAX_NDIM)
+        return -1;
     for (int32_t i = 0; i < a->ndim; i++) {
         if (a->shape[i] < 0 || (a->shape[i] && __builtin_mul_overflow(bytes, a->shape[i], &bytes)))
             return -1;
@@ -78,6 +80,8 @@ int64_t sb__array_count(const sb_array *a)
 bool sb__array_is_c(const sb_array *a)
 {
     int64_t stride = (int64_t)sb__dtype_size(a->dtype);
+    if (a->ndim < 0 || a->ndim > SB_MAX_NDIM)
+        return false;
     bool any = false;
     for (int32_t i = 0; i < a->ndim; i++)
         any = any || a->strides[i];
@@ -88,7 +92,8 @@ bool sb__array_is_c(const sb_array *a)
             return true;
         if (a->shape[i] != 1 && a->strides[i] != stride)
             return false;
-        stride *= a->shape[i];
+        if (__builtin_mul_overflow(stride, a->shape[i], &stride))
+            return false;
     }
     return true;
 }
@@ -176,11 +181,20 @@ static uint8_t *copy_strided(const sb_array *a, int32_t dim, const uint8_t *from
 bool sb__encode_array(struct sb_buf *b, const sb_array *a, struct sb_trouble *t)
 {
     size_t size = sb__dtype_size(a->dtype);
-    if (!size || a->ndim < 0 || a->ndim > SB_MAX_NDIM) {
-        sb__trouble(t, SB_E_TYPE, "an array with %s and %d dimensions (at most %d)",
-                    sb__dtype_name(a->dtype), (int)a->ndim, SB_MAX_NDIM);
+    if (!size) {
+        sb__trouble(t, SB_E_TYPE, "an array of elements that have no type");
         return false;
     }
+    if (a->ndim < 0 || a->ndim > SB_MAX_NDIM) {
+        sb__trouble(t, SB_E_RANGE, "an array with %d dimensions (at most %d)", (int)a->ndim,
+                    SB_MAX_NDIM);
+        return false;
+    }
+    for (int32_t i = 0; i < a->ndim; i++)
+        if (a->shape[i] < 0) {
+            sb__trouble(t, SB_E_RANGE, "an array with a length below 0");
+            return false;
+        }
     int64_t count = sb__array_count(a);
     if (count < 0 || (uint64_t)count > SB_FRAME_MAX / size) {
         sb__trouble(t, SB_E_LIMIT, "an array of more than %u bytes cannot be copied into a call",

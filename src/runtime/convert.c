@@ -377,13 +377,15 @@ sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args item
     return v;
 }
 
-sb_value sb_list_new(sb_session *py, sb_kind kind, size_t capacity)
+sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, size_t capacity)
 {
     sb_value v = sb_of_kind_(SB_FAILED_);
     if (!start(py))
         return v;
     if (kind < SB_LIST_ || kind > SB_DICT_) {
-        sb__fail(py, NULL, "sb_list_new", SB_E_MISUSE, "%s is no container", sb__kind_name(kind));
+        struct sb_trouble t = { 0 };
+        sb__trouble(&t, SB_E_MISUSE, "%s is no container", sb__kind_name(kind));
+        sb__fail_trouble(py, at, "sb_list_new", &t);
     } else {
         sb_value *p =
             capacity <= UINT32_MAX / 2 ? places(py, sb__arena(py), capacity * width(kind)) : NULL;
@@ -392,7 +394,7 @@ sb_value sb_list_new(sb_session *py, sb_kind kind, size_t capacity)
             v.reserved = (uint32_t)(capacity * width(kind));
             v.as.items.ptr = p;
         } else {
-            sb__fail(py, NULL, "sb_list_new", SB_E_MEMORY, "out of memory for %zu items", capacity);
+            sb__fail(py, at, "sb_list_new", SB_E_MEMORY, "out of memory for %zu items", capacity);
         }
     }
     sb__leave(py);
@@ -463,21 +465,24 @@ sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *sha
     return a; /* more dimensions are refused where it is used */
 }
 
-sb_array sb_array_new(sb_session *py, sb_dtype dtype, int ndim, const int64_t *shape)
+sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int ndim,
+                       const int64_t *shape)
 {
     sb_array a = { 0 };
     if (!start(py))
         return a;
     sb_array made = { 0 };
     int64_t count = -1;
-    if (sb__dtype_size(dtype) && ndim >= 0 && ndim <= SB_MAX_NDIM) {
+    if (sb__dtype_size(dtype) && ndim >= 0 && ndim <= SB_MAX_NDIM && (shape || !ndim)) {
         made = sb_array_view_(NULL, dtype, ndim, shape);
         count = sb__array_count(&made);
     }
     if (count < 0) {
-        sb__fail(py, NULL, "sb_array_new", SB_E_RANGE,
-                 "an array of %s with %d dimensions (0 to %d) of lengths >= 0",
-                 sb__dtype_name(dtype), ndim, SB_MAX_NDIM);
+        struct sb_trouble t = { 0 };
+        sb__trouble(&t, SB_E_RANGE, "an array of %s with %d dimensions (0 to %d) of lengths >= 0%s",
+                    sb__dtype_name(dtype), ndim, SB_MAX_NDIM,
+                    shape || !ndim ? "" : ": there is no shape");
+        sb__fail_trouble(py, at, "sb_array_new", &t);
     } else {
         size_t bytes = (size_t)count * sb__dtype_size(dtype);
         made.data = sb__alloc(py, bytes, 64);
@@ -485,7 +490,7 @@ sb_array sb_array_new(sb_session *py, sb_dtype dtype, int ndim, const int64_t *s
             memset(made.data, 0, bytes);
             a = made;
         } else {
-            sb__fail(py, NULL, "sb_array_new", SB_E_MEMORY, "out of memory for %zu bytes", bytes);
+            sb__fail(py, at, "sb_array_new", SB_E_MEMORY, "out of memory for %zu bytes", bytes);
         }
     }
     sb__leave(py);

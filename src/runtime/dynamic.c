@@ -126,11 +126,9 @@ sb_value sb_op_(sb_session *py, const sb_site *at, sb_value a, const char *op, s
         if (!strcmp(operators[i].op, op))
             return perform(py, at, 'x', operators[i].name, "v", &a, (sb_args) { &b, 1 });
     if (sb__enter(py)) {
-        if (py->failed)
-            sb__skip(py);
-        else
-            sb__fail(py, at, "sb_op", SB_E_MISUSE, "there is no operator \"%s\"",
-                     op ? op : "(null)");
+        struct sb_trouble t = { 0 };
+        sb__trouble(&t, SB_E_MISUSE, "there is no operator \"%s\"", op ? op : "(null)");
+        sb__fail_trouble(py, at, "sb_op", &t);
         sb__leave(py);
     }
     return sb_of_kind_(SB_FAILED_);

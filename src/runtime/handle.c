@@ -3,6 +3,7 @@
  * Objects and scopes of a session. Ids that the session may use are in an open hash table; `owned` lists them in the order
  * of their scopes, so that a scope's end walks its own only. A kept id stays in the list and belongs to a lower depth. */
 #include "runtime/session.h"
+#include <math.h>
 
 /* ---- the table ---- */
 
@@ -406,7 +407,12 @@ sb_used sb_using_begin_(sb_session *py, const sb_using *u)
     if (!sb__enter(py))
         return used;
     used = (sb_used) { py, py->timeout };
-    py->timeout = u->timeout;
+    if (u->timeout >= 0 && !isinf(u->timeout))
+        py->timeout = u->timeout;
+    else
+        sb__fail_trouble(
+            py, u->site.file ? &u->site : NULL, "SB_USING",
+            &(struct sb_trouble) { SB_E_RANGE, "a timeout is a number of seconds >= 0" });
     sb__leave(py);
     return used;
 }

@@ -720,6 +720,36 @@ static bool same_dynamic(const struct sb_plan *p, char op, const char *name, con
     return k == end;
 }
 
+/* Names with a place for every part, keywords that differ: the engine takes others for nonsense of the protocol. */
+static bool check_dynamic(char op, const char *name, sb_args args, struct sb_trouble *t)
+{
+    size_t n = strlen(name);
+    if (!sb__utf8_valid(name, n)) {
+        sb__trouble(t, SB_E_TYPE, "a name that is not UTF-8");
+        return false;
+    }
+    if (strchr("fmc", op) && (!n || *name == '.' || name[n - 1] == '.' || strstr(name, ".."))) {
+        sb__trouble(t, SB_E_MISUSE, "\"%s\" is no name of Python's", name);
+        return false;
+    }
+    for (size_t i = 0; i < args.len; i++) {
+        if (args.ptr[i].kind != SB_KEYWORD_)
+            continue;
+        sb_str key = args.ptr[i].as.str;
+        if (!key.len || memchr(key.ptr, 0, key.len) || !sb__utf8_valid(key.ptr, key.len)) {
+            sb__trouble(t, SB_E_MISUSE, "a keyword without a name, or with one that is no text");
+            return false;
+        }
+        for (size_t j = 0; j < i; j++)
+            if (args.ptr[j].kind == SB_KEYWORD_ && args.ptr[j].as.str.len == key.len &&
+                !memcmp(args.ptr[j].as.str.ptr, key.ptr, key.len)) {
+                sb__trouble(t, SB_E_MISUSE, "the keyword \"%s\" was given twice", key.ptr);
+                return false;
+            }
+    }
+    return true;
+}
+
 const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const char *name,
                                        const char *result, sb_args args, struct sb_trouble *t)
 {
@@ -736,6 +766,8 @@ const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const c
         if (SB_LIKELY(p && same_dynamic(p, op, name, result, args)))
             return p;
     }
+    if (!check_dynamic(op, name, args, t))
+        return NULL;
     struct sb_plan *plan = new_plan(name, result, t);
     sb_str *keywords = sb__calloc((named + 1) * sizeof *keywords);
     struct sb_buf key = { 0 };

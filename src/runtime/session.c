@@ -82,6 +82,12 @@ static const char *find_engine(const sb_project *project)
 /* Whether a struct of the program, which may be older than the library, has this field. */
 #define HAS(o, field) ((o) && (o)->size >= offsetof(__typeof__(*(o)), field) + sizeof(o)->field)
 
+/* Where sb_open was called; options filled by hand may not tell. */
+static const sb_site *site_of(const sb_options *o)
+{
+    return HAS(o, site) && o->site.file ? &o->site : NULL;
+}
+
 static bool choose_transport(sb_session *py, const sb_options *o, const sb_project *project)
 {
     const char *name = o && o->transport ? o->transport : environment("SNAKEBRIDGE_TRANSPORT");
@@ -94,7 +100,7 @@ static bool choose_transport(sb_session *py, const sb_options *o, const sb_proje
             py->transport = all[i];
             return true;
         }
-    sb__fail(py, NULL, "sb_open", SB_E_CONFIG,
+    sb__fail(py, site_of(o), "sb_open", SB_E_CONFIG,
              "there is no transport \"%s\"; there are \"worker\" and \"inprocess\"", name);
     return false;
 }
@@ -113,10 +119,8 @@ static void choose_place(sb_session *py, const sb_options *o, const sb_project *
         HAS(project, libpython)) /* the project's library belongs to the project's interpreter */
         py->place.libpython = project->libpython;
     if (!found || !py->place.engine)
-        sb__fail(py, NULL, "sb_open", SB_E_MEMORY, "out of memory");
+        sb__fail(py, site_of(o), "sb_open", SB_E_MEMORY, "out of memory");
 }
-
-#define HAS(o, field) ((o) && (o)->size >= offsetof(__typeof__(*(o)), field) + sizeof(o)->field)
 
 sb_session *(sb_open)(const sb_options *options)
 {
@@ -147,7 +151,7 @@ sb_session *(sb_open)(const sb_options *options)
     sb_code code = SB_OK;
     py->tag = sb__tag_take(&py->counter, &code);
     if (!py->tag) {
-        sb__fail(py, NULL, "sb_open", code,
+        sb__fail(py, site_of(options), "sb_open", code,
                  code == SB_E_LIMIT ? "%d sessions are open" : "out of memory (%d tags)",
                  SB_TAGS - 1);
         return py;
@@ -160,7 +164,8 @@ sb_session *(sb_open)(const sb_options *options)
     }
     if (!(py->timeout >= 0) || isinf(py->timeout)) {
         py->timeout = 0;
-        sb__fail(py, NULL, "sb_open", SB_E_RANGE, "a timeout is a number of seconds >= 0");
+        sb__fail(py, site_of(options), "sb_open", SB_E_RANGE,
+                 "a timeout is a number of seconds >= 0");
         return py;
     }
     const sb_project *project = options ? options->project : NULL;
