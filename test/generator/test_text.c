@@ -5,7 +5,7 @@
  */
 #include "cases.h"
 #include "pysig.h"
-#include "sigcheck.h"
+#include "headers.h"
 
 #include "bindings.h"
 
@@ -104,50 +104,6 @@ static void replace(char *text, const char *what, const char *with)
     }
 }
 
-/* The text between the quotes at `p`, which the emitter escaped. */
-static char *unquoted(const char **p)
-{
-    struct sbg_text text = { 0 };
-    sbg_add(&text, "");
-    for (++*p; **p != '"'; ++*p)
-        if (**p != '\\')
-            sbg_add_char(&text, **p);
-        else if ((*p)[1] >= '0' && (*p)[1] <= '7')
-            sbg_add_char(&text, (char)strtol((char[]) { (*p)[1], (*p)[2], (*p)[3], 0 }, NULL, 8)),
-                *p += 3;
-        else
-            sbg_add_char(&text, *++*p);
-    ++*p;
-    return text.ptr;
-}
-
-/* Calls `each` with prototype, path and signature of every function of a header, and checks the latter two. */
-static size_t each_function(const char *header, void each(char *, char *, char *, void *),
-                            void *user)
-{
-    size_t n = 0;
-    static const char mark[] = "static const sb_fn fn_ = { ";
-    for (const char *p = header; (p = strstr(p, mark)); n++) {
-        const char *line = p;
-        for (int lines = 0; lines < 3; line--)
-            lines += line[-1] == '\n';
-        line++;
-        p += sizeof mark - 1;
-        char *path = unquoted(&p);
-        p = strchr(p, '"');
-        char *sig = unquoted(&p);
-        char *prototype = strndup(line, strcspn(line, "\n"));
-        const char *why;
-        if (!sigcheck(path, sig, &why))
-            fail_msg("%s: %s: not a signature at \"%s\"", path, sig, why);
-        each(prototype, path, sig, user);
-        free(path);
-        free(sig);
-        free(prototype);
-    }
-    return n;
-}
-
 static void show_function(char *prototype, char *path, char *sig, void *user)
 {
     replace(prototype, "static inline ", "");
@@ -211,8 +167,7 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
                  strcmp(kind, "settable") == 0 ? "true" : "false", sigs.ptr);
     else
         sbg_addf(&symbol, "{\"kind\": \"%s\", \"async\": %s, \"sigs\": [%s]}", shown,
-                 strcmp(kind, "async") == 0 ? "true" : "false",
-                 sigs.ptr ? sigs.ptr : "");
+                 strcmp(kind, "async") == 0 ? "true" : "false", sigs.ptr ? sigs.ptr : "");
     if (member || strcmp(kind, "new") == 0) {
         sbg_add(&class, ", \"m.C\": {\"public\": \"m.C\", \"module\": \"m\", \"name\": \"C\","
                         "\"mro\": [\"m.C\"], ");
@@ -234,7 +189,7 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
     if (report.error)
         fail_msg("%s%s", input, report.error);
     char *header = read_in(folder, "py/m.h"), *types = read_in(folder, "py/m/_types.h");
-    assert_true(each_function(header, show_function, output) > 0);
+    assert_true(headers_each(header, show_function, output) > 0);
     show_enums(types, output);
     const char *takes = strstr(header, "m_takes");
     if (takes)
@@ -369,7 +324,7 @@ static void run_names(const char *input, size_t number, struct sbg_text *output)
     sbg_add(&found, "");
     for (size_t i = 0; i < report.headers.count; i++) {
         char *text = read_in(folder, report.headers.text[i]);
-        each_function(text, show_name, &found);
+        headers_each(text, show_name, &found);
         for (const char *p = text; (p = strstr(p, "/* ")); p++) /* other names of a thing */
             if (strstr(p, " is ") && strstr(p, " is ") < strchr(p, '\n'))
                 sbg_addf(&found, "%.*s\n", (int)(strstr(p, " */") - p) - 3, p + 3);
