@@ -221,14 +221,38 @@ def test_wrong_project_files_have_a_place(run: Run, work: pathlib.Path) -> None:
     assert not (work / "build").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere")
-def test_generate_into_a_read_only_folder(run: Run, work: pathlib.Path) -> None:
+def test_generate_into_what_is_no_folder(run: Run, work: pathlib.Path) -> None:
     project(work)
     run("snakebridge", "setup", "--quiet")
     (work / "out").write_text("a file, not a folder")
     done = run("snakebridge", "generate", "--output", "out", code=3)
     assert "out" in done.stderr and "Not a directory" in done.stderr
     assert (work / "out").read_text() == "a file, not a folder"
+
+
+def test_generate_on_a_full_disk(run: Run, work: pathlib.Path) -> None:
+    """A limit on the size of files stands for the disk; half-written files do not stay, and the next run works."""
+    project(work)
+    run("snakebridge", "setup", "--quiet")
+    before = set(work.rglob("*"))
+    limited = "ulimit -f 4; trap '' XFSZ; snakebridge generate; echo code $?"
+    done = run("sh", "-c", limited)
+    assert "code 1" in done.stdout or "code 3" in done.stdout
+    assert "error:" in done.stderr and "File too large" in done.stderr
+    assert not [p for p in set(work.rglob("*")) - before if p.suffix in (".tmp", ".h", ".json")]
+    run("snakebridge", "generate")
+    assert (work / "build" / "snakebridge" / "py" / "math.h").exists()
+
+
+def test_progress_on_a_terminal_for_what_takes_over_a_second(run: Run, work: pathlib.Path) -> None:
+    (work / "slow.py").write_text("import time\ntime.sleep(2.5)\n")
+    project(work, 'modules = ["slow"]\npython-path = ["."]')
+    run("snakebridge", "setup", "--quiet")
+    done = run("script", "-qec", "snakebridge generate", "/dev/null", extra={"TERM": "xterm"})
+    assert "\033[Kimporting" in done.stdout and " ... 1 s" in done.stdout
+    (work / "slow.py").write_text("import time\ntime.sleep(1.5)\n")
+    done = run("script", "-qec", "snakebridge generate --quiet", "/dev/null", extra={"TERM": "xterm"})
+    assert done.stdout == ""
 
 
 def test_two_generators_at_once(run: Run, work: pathlib.Path, env: dict[str, str]) -> None:
