@@ -141,6 +141,49 @@ static void decoding(void **state)
     }
 }
 
+/* Everything that takes memory, often enough to meet the end of a chunk, and larger than one. */
+static void decoding_much(void **state)
+{
+    (void)state;
+    static char text[20000];
+    memset(text, '7', sizeof text - 1);
+    sb_array a = { text, SB_UINT8, 1, { 3 }, { 0 } },
+             large = { text, SB_UINT8, 2, { 5, 3000 }, { 0 } };
+    enum { SMALL = 1200 };
+    sb_value items[SMALL + 4], v = sb_of_kind_(SB_LIST_);
+    for (int i = 0; i < SMALL; i++)
+        items[i] = i % 4 == 0   ? sb_from_digits("-18446744073709551616")
+                   : i % 4 == 1 ? sb_from_digits("123456789012345678901234567890")
+                   : i % 4 == 2 ? sb_from_array(&a)
+                                : sb_from_bytes((sb_bytes) { (unsigned char *)text, 77 });
+    items[SMALL] = sb_from_cstr(text);
+    items[SMALL + 1] = sb_from_digits(text);
+    items[SMALL + 2] = sb_from_array(&large);
+    items[SMALL + 3] = sb_from_bytes((sb_bytes) { (unsigned char *)text, sizeof text });
+    v.as.items.ptr = items;
+    v.as.items.len = SMALL + 4;
+    struct sb_buf b = { 0 };
+    struct sb_trouble t = { 0 };
+    fail_at = 0;
+    assert_true(encode_value(&b, &v, &t));
+    long before = live;
+    EACH_FAILURE
+    {
+        struct sb_arena arena = { 0 };
+        struct sb_chunk_cache cache = { 0 };
+        sb_value got;
+        const char *error = decode_bytes(&arena, &cache, b.ptr, b.len, &got);
+        if (failed)
+            assert_string_equal(error, "out of memory");
+        else
+            assert_true(same_value(&got, &v));
+        sb__arena_reset(&arena, &cache);
+        sb__chunk_cache_reset(&cache);
+        assert_int_equal(live, before);
+    }
+    sb__buf_reset(&b);
+}
+
 static void plans(void **state)
 {
     (void)state;
@@ -337,11 +380,11 @@ int main(void)
     vectors_read(&all, SB_TEST_SOURCE "/vectors.txt");
     sb__set_resize(failing, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encoding),        cmocka_unit_test(encoding_much),
-        cmocka_unit_test(decoding),        cmocka_unit_test(plans),
-        cmocka_unit_test(wrong_plans),     cmocka_unit_test(dynamic_plans),
-        cmocka_unit_test(growing_caches),  cmocka_unit_test(arenas),
-        cmocka_unit_test(incoming_frames),
+        cmocka_unit_test(encoding),      cmocka_unit_test(encoding_much),
+        cmocka_unit_test(decoding),      cmocka_unit_test(decoding_much),
+        cmocka_unit_test(plans),         cmocka_unit_test(wrong_plans),
+        cmocka_unit_test(dynamic_plans), cmocka_unit_test(growing_caches),
+        cmocka_unit_test(arenas),        cmocka_unit_test(incoming_frames),
     };
     int wrong = cmocka_run_group_tests_name("core.memory", tests, NULL, NULL);
     sb__set_resize(NULL, NULL);

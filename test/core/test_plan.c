@@ -3,7 +3,7 @@
  * Plans: the text of calls, signatures, fields of options, the caches. The registry of plans is the process's; so that
  * tests do not meet, each function here has a name of its own. */
 #include "vectors.h"
-#include "runtime/plan.h"
+#include "runtime/plan.c" /* for the registry's own limit */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -538,6 +538,58 @@ static void dynamic(void **state)
     sb__plan_cache_reset(&c);
 }
 
+/* What the engine would take for nonsense is refused here, with its place. */
+static void wrong_dynamic(void **state)
+{
+    (void)state;
+    const char *latin = "m\xfcller";
+    const sb_value twice[] = { SB_KW("n", 1), SB_KW("m", 1), SB_KW("n", 2) };
+    const sb_value unnamed[] = { SB_KW("", 1) }, missing[] = { SB_KW(NULL, 1) };
+    const sb_value no_text[] = { SB_KW(latin, 1) };
+    const struct {
+        char op;
+        const char *name;
+        sb_args args;
+        sb_code code;
+    } cases[] = {
+        { 'f', "", { NULL, 0 }, SB_E_MISUSE },       { 'f', ".a", { NULL, 0 }, SB_E_MISUSE },
+        { 'f', "a.", { NULL, 0 }, SB_E_MISUSE },     { 'c', "a..b", { NULL, 0 }, SB_E_MISUSE },
+        { 'f', latin, { NULL, 0 }, SB_E_TYPE },      { 'f', "a.b", { twice, 6 }, SB_E_MISUSE },
+        { 'f', "a.b", { unnamed, 2 }, SB_E_MISUSE }, { 'f', "a.b", { missing, 2 }, SB_E_MISUSE },
+        { 'f', "a.b", { no_text, 2 }, SB_E_MISUSE },
+    };
+    struct sb_plan_cache c = { 0 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sb_trouble t = { 0 };
+        assert_null(sb__plan_dynamic(&c, cases[i].op, cases[i].name, "v", cases[i].args, &t));
+        assert_int_equal(t.code, cases[i].code);
+        assert_true(*t.text != 0);
+    }
+    sb__plan_cache_reset(&c);
+}
+
+/* A program that makes names without end is told so; the plans that there are go on. */
+static void too_many_plans(void **state)
+{
+    (void)state;
+    static const sb_fn fn = { "numpy:one_too_many", "fi:a>i" }, old = { "numpy:old", "fi:a>i" };
+    struct sb_plan_cache c = { 0 };
+    struct sb_trouble t = { 0 };
+    const struct sb_plan *p = sb__plan_site(&c, &old, "", NULL, &t);
+    assert_non_null(p);
+    sb__plan_cache_reset(&c);
+    uint32_t count = registry.count;
+    registry.count = MAX_PLANS;
+    assert_null(sb__plan_site(&c, &fn, "", NULL, &t));
+    assert_int_equal(t.code, SB_E_LIMIT);
+    assert_string_equal(t.text, "more than 1048576 different calls in one program");
+    assert_ptr_equal(sb__plan_site(&c, &old, "", NULL, &t), p);
+    registry.count = count;
+    t.code = SB_OK;
+    assert_non_null(sb__plan_site(&c, &fn, "", NULL, &t));
+    sb__plan_cache_reset(&c);
+}
+
 static void many_dynamic(void **state)
 {
     (void)state;
@@ -630,7 +682,9 @@ int main(void)
         cmocka_unit_test(colliding_sites),
         cmocka_unit_test(addresses_used_again),
         cmocka_unit_test(dynamic),
+        cmocka_unit_test(wrong_dynamic),
         cmocka_unit_test(many_dynamic),
+        cmocka_unit_test(too_many_plans),
         cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("core.plan", tests, NULL, NULL);

@@ -414,7 +414,12 @@ static void c_order(void **state)
         { { NULL, SB_INT32, 2, { 4, 0 }, { 5, 5 } }, true },
         { { NULL, SB_INT32, 1, { 4 }, { -4 } }, false },
         { { NULL, SB_INT32, 1, { 4 }, { 8 } }, false },
+        { { NULL, SB_INT32, -1, { 4 }, { 4 } }, false },
+        { { NULL, SB_INT32, SB_MAX_NDIM + 1, { 4 }, { 4 } }, false },
+        { { NULL, SB_UINT8, 2, { INT64_C(1) << 62, INT64_C(1) << 62 }, { 0, 1 } }, false },
     };
+    assert_int_equal(sb__array_count(&(sb_array) { .dtype = SB_INT8, .ndim = -1 }), -1);
+    assert_int_equal(sb__array_count(&(sb_array) { .dtype = SB_INT8, .ndim = 9 }), -1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(sb__array_is_c(&cases[i].a), cases[i].c);
     assert_string_equal(sb__dtype_name(SB_COMPLEX64), "complex64");
