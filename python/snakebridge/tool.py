@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import gc
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from snakebridge import environment, merge, probes
 from snakebridge import project as projects
@@ -31,6 +32,10 @@ Json = dict[str, Any]
 STDLIB = "stdlib"
 
 
+# Where events go: standard output, that main takes out of the reach of what else may print.
+STREAM: list[TextIO] = [sys.stdout]
+
+
 class Failed(Exception):
     """The step is over: its diagnostics said why."""
 
@@ -38,8 +43,9 @@ class Failed(Exception):
 def emit(event: str, **fields: Any) -> None:
     """Write one event."""
     line = json.dumps(dict(fields, event=event), ensure_ascii=True)
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    events = STREAM[-1]
+    events.write(line + "\n")
+    events.flush()
 
 
 class Diagnostics:
@@ -252,34 +258,36 @@ class Typing:
         self.notes: dict[str, list[Json]] = {}
 
     def build(self, tasks: list[Task]) -> None:
-        """Analyse all libraries at once, or, where a file does not parse, each by itself."""
-        if not tasks:
-            return
+        """Analyse all libraries at once, or, where the checker fails, each by itself."""
         names = {t.library.name: sorted(t.answer["modules"]) for t in tasks if t.answer is not None}
-        everything = sorted({m for modules in names.values() for m in modules})
-        try:
-            files = self.oracle.build(everything)
-        except self.types.StubError:
-            if len(names) == 1:
-                self.build_alone(next(iter(names)), everything)
-                return
-            for name, modules in names.items():
-                self.build_alone(name, modules)
+        if not names:
             return
+        try:
+            self.build_some(names)
+        except self.types.StubError:
+            for name, modules in names.items():
+                try:
+                    self.build_some({name: modules})
+                except self.types.StubError as e:
+                    message = "%s is bound without types: %s" % (name, e)
+                    self.diagnostics.report("warning", message, library=name)
+                    self.note(name, name, "the type checker failed")
+
+    def build_some(self, names: dict[str, list[str]]) -> None:
+        files, broken = self.oracle.build(sorted({m for modules in names.values() for m in modules}))
+        for b in broken:
+            owners = [n for n, modules in names.items() if b.module in modules or b.module.startswith(n + ".")]
+            message = "%s has no types, its file does not parse: %s" % (b.module, b.message)
+            self.diagnostics.report("warning", message, where=b.where, library=owners[0] if owners else None)
+            for name in owners:
+                # Neither the place nor the checker's words about the file belong to every machine.
+                self.note(name, b.module, "its stub or source does not parse")
         for name in names:
             self.readers[name] = self.oracle.read(files)
 
-    def build_alone(self, name: str, modules: list[str]) -> None:
-        try:
-            self.readers[name] = self.oracle.read(self.oracle.build(modules))
-        except self.types.StubError as e:
-            where, _, rest = str(e).partition(": error: ")
-            message = "%s is bound without types: %s" % (name, rest or str(e))
-            self.diagnostics.report("warning", message, where=where if rest else None, library=name)
-            # Neither the place nor the checker's words about the file belong to every machine.
-            self.notes.setdefault(name, []).append(
-                {"module": name, "kind": "stubs", "message": "its stubs do not parse", "fix": None}
-            )
+    def note(self, name: str, module: str, message: str) -> None:
+        entry = {"module": module, "kind": "stubs", "message": message, "fix": None}
+        self.notes.setdefault(name, []).append(entry)
 
     def look_for_stubs(self, library: merge.Library, env: Environment) -> None:
         """Say which stub package would give types to a library that has none."""
@@ -501,8 +509,9 @@ def run(argv: list[str]) -> int:
 
 def leave(code: int) -> NoReturn:
     """End without taking the type checker's graph down, which would take longer than making it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (*STREAM, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 
@@ -511,6 +520,8 @@ def terminated(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> NoReturn:
+    STREAM.append(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
     gc.disable()  # the type checker makes a graph of a million objects, none of which is garbage
     signal.signal(signal.SIGTERM, terminated)
     code = 2

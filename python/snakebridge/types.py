@@ -48,6 +48,8 @@ WHY = {
     T.TypeOfAny.implementation_artifact: "limitation",
 }
 UNANNOTATED: Json = {"k": "any", "why": "unannotated"}
+# So many files may fail to parse before mypy is given up.
+BROKEN_LIMIT = 20
 # Objects that a decorator of the standard library leaves, which lose the parameters of what they wrap.
 FORGETFUL = ("functools._lru_cache_wrapper", "functools._SingleDispatchCallable")
 
@@ -63,22 +65,39 @@ def shadows(folder: str) -> str | None:
 
 
 class StubError(Exception):
-    """A file that mypy cannot parse: `place` is path:line where it is known."""
+    """Nothing is known of these modules: mypy failed, and not over one file that could be left out."""
 
-    def __init__(self, messages: list[str]) -> None:
-        super().__init__(messages[0] if messages else "mypy gave no reason")
-        self.messages = messages
+
+class Broken:
+    """A module whose file does not parse, and which was left out therefore."""
+
+    def __init__(self, module: str, message: str) -> None:
+        self.module = module
+        where, found, rest = message.partition(": error: ")
+        self.where = where if found else None
+        self.message = rest if found else message
 
 
 class Oracle:
     """Builds mypy's graph for one target interpreter."""
 
     def __init__(self, python: str, version: tuple[int, int], platform: str, mypy_path: list[str]) -> None:
+        self.python = python
+        self.version = version
+        self.platform = platform
+        self.mypy_path = mypy_path
+        self.fscache = FileSystemCache()
+        options = self.make_options([])
+        paths = modulefinder.compute_search_paths([], options, build.default_data_dir())
+        self.finder = modulefinder.FindModuleCache(paths, self.fscache, options)
+        self.typeshed = os.path.join(build.default_data_dir(), "typeshed", "stdlib")
+
+    def make_options(self, broken: list[Broken]) -> Options:
         options = Options()
-        options.python_executable = python
-        options.python_version = version
-        options.platform = platform
-        options.mypy_path = mypy_path
+        options.python_executable = self.python
+        options.python_version = self.version
+        options.platform = self.platform
+        options.mypy_path = self.mypy_path
         # Together these let the parser drop the bodies of functions, most of the work there is.
         options.ignore_errors = True
         options.follow_imports = "silent"
@@ -86,33 +105,42 @@ class Oracle:
         # A warm cache of mypy's forgets defaults and yields an empty result: the manifest is the cache.
         options.incremental = False
         options.cache_dir = os.devnull
-        options.show_traceback = True
+        options.raise_exceptions = True
         options.export_types = False
-        self.options = options
-        self.fscache = FileSystemCache()
-        paths = modulefinder.compute_search_paths([], options, build.default_data_dir())
-        self.finder = modulefinder.FindModuleCache(paths, self.fscache, options)
-        self.typeshed = os.path.join(build.default_data_dir(), "typeshed", "stdlib")
+        for b in broken:
+            options.per_module_options[b.module] = {"follow_imports": "skip", "follow_imports_for_stubs": True}
+        options.build_per_module_cache()
+        return options
 
     def find(self, module: str) -> str | None:
         """Return the path of the stub or source of a module."""
         found = self.finder.find_module(module)
         return found if isinstance(found, str) else None
 
-    def build(self, modules: list[str]) -> dict[str, N.MypyFile]:
-        """Analyse the modules that have a stub or source. Raises StubError where a file does not parse."""
+    def build(self, modules: list[str]) -> tuple[dict[str, N.MypyFile], list[Broken]]:
+        """Analyse the modules that have a stub or source; return the graph, and what does not parse.
+
+        mypy gives nothing at all where one file does not parse: that file is left out, and it is tried again.
+        Raises StubError.
+        """
         found = [m for m in modules if self.find(m) is not None]
-        # One root that is new each time and imports the rest: these become silent imports, without bodies.
-        text = "# %r\n%s\n" % (time.time(), "\n".join("import " + m for m in found))
-        sources = [modulefinder.BuildSource(None, "_snakebridge_root_", text)]
-        try:
-            result = build.build(sources, self.options.apply_changes({}), fscache=self.fscache)
-        except CompileError as e:
-            raise StubError(e.messages) from None
-        missing = [m for m in found if m not in result.files]
-        if missing:
-            raise StubError(["mypy left out " + ", ".join(missing)])
-        return result.files
+        broken: list[Broken] = []
+        while True:
+            # One root that is new each time and imports the rest: these become silent imports, without bodies.
+            text = "# %r\n%s\n" % (time.time(), "\n".join("import " + m for m in found))
+            sources = [modulefinder.BuildSource(None, "_snakebridge_root_", text)]
+            try:
+                result = build.build(sources, self.make_options(broken), fscache=self.fscache)
+            except CompileError as e:
+                module = e.module_with_blocker
+                message = e.messages[0] if e.messages else "mypy gave no reason"
+                if module is None or len(broken) == BROKEN_LIMIT or any(b.module == module for b in broken):
+                    raise StubError(message) from None
+                broken.append(Broken(module, message))
+                continue
+            except Exception as e:
+                raise StubError("mypy failed: %s: %s" % (type(e).__name__, e)) from e
+            return result.files, broken
 
     def read(self, files: dict[str, N.MypyFile]) -> Reader:
         """Return a reader of its own for one library."""

@@ -226,14 +226,14 @@ def test_stub_that_does_not_parse(tool: Tool) -> None:
     diagnostics = [e for e in events if e["event"] == "diagnostic"]
     assert [(d["level"], d["library"]) for d in diagnostics] == [("warning", "broken")]
     assert diagnostics[0]["where"] == "%s:1" % (stubs / "broken.pyi")
-    assert diagnostics[0]["message"].startswith("broken is bound without types: ")
+    assert diagnostics[0]["message"].startswith("broken has no types, its file does not parse: ")
     f = tool.manifest("broken")["modules"]["broken"]["names"]["f"]
     assert [p["name"] for p in f["sigs"][0]["params"]] == ["x", "y"]
     assert f["source"] == {"existence": "runtime", "names": "runtime", "types": "none"}
     g = tool.manifest("whole")["modules"]["whole"]["names"]["g"]
     assert g["sigs"][0]["returns"] == {"k": "inst", "n": "builtins.str"}
     assert tool.manifest("broken")["diagnostics"] == [
-        {"fix": None, "kind": "stubs", "message": "its stubs do not parse", "module": "broken"}
+        {"fix": None, "kind": "stubs", "message": "its stub or source does not parse", "module": "broken"}
     ]
 
 

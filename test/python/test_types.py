@@ -19,7 +19,7 @@ def read(folder: Path, stub: str) -> types.Reader:
     """Analyse a stub as the module `probed`."""
     (folder / "probed.pyi").write_text(stub)
     checker = oracle(folder)
-    return checker.read(checker.build(["probed"]))
+    return checker.read(checker.build(["probed"])[0])
 
 
 def sigs(found: Json | None) -> list[str]:
@@ -130,7 +130,7 @@ class K:
 """
     )
     checker = oracle(tmp_path)
-    reader = checker.read(checker.build(["probed"]))
+    reader = checker.read(checker.build(["probed"])[0])
 
     def of(name: str) -> list[str]:
         return sigs(reader.symbol("probed", name))
@@ -197,30 +197,49 @@ def test_bodies_are_dropped(tmp_path: Path) -> None:
     """What functions do is not read: an error there is no error here."""
     (tmp_path / "probed.py").write_text("def f(x: int) -> str:\n    return undefined(\n        nothing) + 3\n")
     checker = oracle(tmp_path)
-    assert sigs(checker.read(checker.build(["probed"])).symbol("probed", "f")) == ["(x!: int) -> str"]
+    assert sigs(checker.read(checker.build(["probed"])[0]).symbol("probed", "f")) == ["(x!: int) -> str"]
 
 
 def test_modules_that_are_not_there(tmp_path: Path) -> None:
     reader = read(tmp_path, "def f() -> None: ...\n")
     checker = oracle(tmp_path)
-    files = checker.build(["probed", "no_such_module"])
+    files, broken = checker.build(["probed", "no_such_module"])
+    assert broken == []
     assert "probed" in files and "no_such_module" not in files
     assert reader.symbol("no_such_module", "x") is None
     assert reader.symbol("probed", "x") is None
     assert checker.find("no_such_module") is None
 
 
-def test_stub_that_does_not_parse(tmp_path: Path) -> None:
-    (tmp_path / "probed.pyi").write_text("x: int\ndef f(:\n")
-    with pytest.raises(types.StubError) as caught:
-        oracle(tmp_path).build(["probed"])
-    assert str(caught.value).startswith("%s:2: error: " % (tmp_path / "probed.pyi"))
+def test_files_that_do_not_parse(tmp_path: Path) -> None:
+    """Each is left out and said; what imports it keeps the rest of its types."""
+    (tmp_path / "probed.pyi").write_text("from bad import X\nimport worse\ndef f(a: X, b: worse.Y) -> int: ...\n")
+    (tmp_path / "bad.pyi").write_text("x: int\ndef f(:\n")
+    (tmp_path / "worse.py").write_text("print 'two'\n")
+    checker = oracle(tmp_path)
+    files, broken = checker.build(["probed", "bad", "math"])
+    found = {b.module: b.where for b in broken}
+    assert found == {"bad": "%s:2" % (tmp_path / "bad.pyi"), "worse": "%s:1" % (tmp_path / "worse.py")}
+    assert all(b.message for b in broken)
+    reader = checker.read(files)
+    assert sigs(reader.symbol("probed", "f"))[0].endswith(" -> int")
+    assert sigs(reader.symbol("math", "sqrt")) and reader.symbol("bad", "x") is None
+
+
+def test_checker_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("inside")
+
+    checker = oracle(tmp_path)
+    monkeypatch.setattr(types.build, "build", fail)
+    with pytest.raises(types.StubError, match="mypy failed: AssertionError: inside"):
+        checker.build(["math"])
 
 
 def test_stub_of_the_standard_library(tmp_path: Path) -> None:
     """The checker prefers its own stubs for these; what does not exist there does not appear."""
     checker = oracle(tmp_path)
-    reader = checker.read(checker.build(["math", "json", "os.path"]))
+    reader = checker.read(checker.build(["math", "json", "os.path"])[0])
     assert sigs(reader.symbol("math", "sqrt")) == ["(/x!: @math._SupportsFloatOrIndex) -> float"]
     assert reader.is_stdlib("math.sqrt") and not reader.is_stdlib("numpy.mean")
     assert reader.symbol("os.path", "join") is not None
