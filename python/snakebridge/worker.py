@@ -24,8 +24,10 @@ def main():
     lanes, dump, lifeline = [int(a) for a in sys.argv[2:5]]
     sys.path[0:1] = sys.argv[5:]  # in place of this file's own folder
     sys.argv = [""]
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 8):
-        fail(dump, "%s is %s %d.%d: CPython 3.8 or later is needed" % ((sys.executable, sys.implementation.name) + sys.version_info[:2]))
+    name = getattr(getattr(sys, "implementation", None), "name", "Python")  # 2.7 has none
+    if name != "cpython" or sys.version_info < (3, 8):
+        what = (sys.executable, name) + tuple(sys.version_info[:2])
+        fail(dump, "%s is %s %d.%d: CPython 3.8 or later is needed" % what)
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     try:

@@ -53,16 +53,45 @@ static int give(struct sb_buf *why, int code, const char *format, ...)
 
 /* ---- finding libpython ---- */
 
-/* Prints the first that exists of the places where a build may have put its library. */
+/* Writes the implementation, its version, and the first that exists of the places where a build may have put its library.
+ * Any Python can read it. */
 static const char question[] =
     "import os,sys,sysconfig as s\n"
     "v=s.get_config_var\n"
     "n=[x for x in (v('INSTSONAME'),v('LDLIBRARY')) if x and '.so' in x]\n"
-    "n+=['libpython%d.%d.so.1.0'%sys.version_info[:2]]\n"
+    "n+=['libpython%d.%d.so.1.0'%tuple(sys.version_info[:2])]\n"
     "d=[x for x in (v('LIBDIR'),os.path.join(v('LIBDIR') or '',v('MULTIARCH') or ''),v('LIBPL'),"
-    "os.path.join(sys.base_prefix,'lib')) if x]\n"
-    "print(next((p for a in d for b in n for p in [os.path.join(a,b)] if "
-    "os.path.exists(p)),''),end='')\n";
+    "os.path.join(getattr(sys,'base_prefix',sys.prefix),'lib')) if x]\n"
+    "i=getattr(getattr(sys,'implementation',None),'name','Python')\n"
+    "sys.stdout.write('snakebridge %s %d.%d '%((i,)+tuple(sys.version_info[:2])))\n"
+    "sys.stdout.write(([p for a in d for b in n for p in [os.path.join(a,b)] if "
+    "os.path.exists(p)]+[''])[0])\n";
+
+/* What the interpreter wrote: the library's path comes to the start of `out`. */
+static int read_answer(const char *path, char *out, int status, struct sb_buf *why)
+{
+    char name[32];
+    int major, minor, at = 0;
+    if (sscanf(out, "snakebridge %31s %d.%d %n", name, &major, &minor, &at) < 3 || !at) {
+        if (WIFSIGNALED(status))
+            return give(why, SB_E_CONFIG, "%s is no Python interpreter, or a broken one: signal %d",
+                        path, WTERMSIG(status));
+        return give(why, SB_E_CONFIG,
+                    "%s is no Python interpreter, or a broken one: exit status %d", path,
+                    WEXITSTATUS(status));
+    }
+    if (strcmp(name, "cpython") != 0 || major < 3 || (major == 3 && minor < 8))
+        return give(why, SB_E_CONFIG, "%s is %s %d.%d: CPython 3.8 or later is needed", path, name,
+                    major, minor);
+    if (!out[at])
+        return give(why, SB_E_CONFIG,
+                    "%s has no shared libpython, which \"inprocess\" needs; the transport "
+                    "\"worker\" does not (Debian: apt-get install libpython3-dev; other builds: "
+                    "--enable-shared)",
+                    path);
+    memmove(out, out + at, strlen(out + at) + 1);
+    return 0;
+}
 
 /* Runs the interpreter with the question. Fills `out` (NUL-terminated). 0, or a negative code. */
 static int ask_python(const char *path, char *out, size_t cap, struct sb_buf *why)
@@ -107,13 +136,7 @@ static int ask_python(const char *path, char *out, size_t cap, struct sb_buf *wh
     close(fds[0]);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (!n)
-        return give(why, SB_E_CONFIG,
-                    "%s has no shared libpython, which \"inprocess\" needs; the transport "
-                    "\"worker\" does not (Debian: "
-                    "apt-get install libpython3-dev; other builds: --enable-shared)",
-                    path);
-    return 0;
+    return read_answer(path, out, status, why);
 }
 
 /* ---- starting ---- */
