@@ -223,12 +223,20 @@ static inline int wait_for(struct sb_worker_link *l, size_t room)
 
 /* ---- frames ---- */
 
+/* Rings only for bits that are not set yet. If one is, the worker has not taken it: then it will,
+ * and look at the cursors after that. Order: the cursor's store, the fence, the bits' loads; the
+ * worker takes a bit, then loads the cursor. It sleeps only while no bit is set. */
 static inline void ring_bell(struct sb_worker_link *l)
 {
     struct sb_control *c = l->worker->control;
-    atomic_fetch_or(&c->ready[l->lane / 64], UINT64_C(1) << l->lane % 64);
-    uint32_t old = atomic_fetch_or(&c->doorbell, 1u << l->lane / SB_LANE_GROUP);
-    if (SB_UNLIKELY(old & SB_DOORBELL_SLEEPS))
+    _Atomic uint64_t *ready = &c->ready[l->lane / 64];
+    const uint64_t lane = UINT64_C(1) << l->lane % 64;
+    const uint32_t group = 1u << l->lane / SB_LANE_GROUP;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!(atomic_load_explicit(ready, memory_order_relaxed) & lane))
+        atomic_fetch_or(ready, lane);
+    if (!(atomic_load(&c->doorbell) & group) &&
+        SB_UNLIKELY(atomic_fetch_or(&c->doorbell, group) & SB_DOORBELL_SLEEPS))
         sb__os_futex_wake(&c->doorbell);
 }
 
