@@ -95,6 +95,7 @@ bool sbg_sees(const struct sbg_library *a, const struct sbg_library *of);
 /* Is `c` a subclass of `base`, or the same? */
 bool sbg_is_subclass(const struct sbg_class *c, const struct sbg_class *base);
 bool sbg_has_base(const struct sbg_class *c, const char *key);
+bool sbg_is_int(const struct sbg_bindings *b, const struct sbg_class *c);
 bool sbg_same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b);
 bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b);
 

@@ -140,6 +140,21 @@ bool sbg_has_base(const struct sbg_class *c, const char *key)
     return false;
 }
 
+/* The MRO may end where the library does; the bases then still say IntFlag. */
+bool sbg_is_int(const struct sbg_bindings *b, const struct sbg_class *c)
+{
+    static const char *const ints[] = { "builtins.int", "enum.IntEnum", "enum.IntFlag" };
+    for (size_t i = 0; i < c->mro_count; i++) {
+        const struct sbg_class *base = sbg_find_class(b, c->mro[i]);
+        for (size_t k = 0; base && k < base->base_count; k++)
+            if (IS_IN(base->bases[k], ints))
+                return true;
+        if (IS_IN(c->mro[i], ints))
+            return true;
+    }
+    return false;
+}
+
 bool sbg_is_subclass(const struct sbg_class *c, const struct sbg_class *base)
 {
     return c == base || sbg_has_base(c, base->key);
@@ -245,8 +260,9 @@ static void name_class(struct sbg_bindings *b, struct sbg_library *library, stru
 {
     const char *rest = NULL;
     if (sbg_find_class(b, c->key) != c || c->flags & (SBG_PROTOCOL | SBG_TYPEDDICT_CLASS) ||
-        !is_plain_name(c->name) || !is_plain_name(c->module))
-        return; /* another library's, no run-time type of its own, or out of reach (<locals>) */
+        !is_plain_name(c->name) || !is_plain_name(c->module) ||
+        (!c->public && strcmp(c->module, "builtins") == 0))
+        return; /* another library's, no run-time type of its own, or out of reach (<locals>, ellipsis) */
     struct sbg_module *home = c->public ? module_of(library, c->public, &rest) : NULL;
     c->home = home ? home : module_for(library, c);
     if (!c->home)
@@ -261,7 +277,7 @@ static void name_class(struct sbg_bindings *b, struct sbg_library *library, stru
     c->c_from = sbg_claim(b, sbg_printf(&b->arena, "%s_from", c->c_name), python);
     c->c_new = sbg_claim(b, sbg_printf(&b->arena, "%s_new", c->c_name), python);
     c->plain = plain_code(c->key);
-    c->flags_int = c->flags & SBG_FLAG && sbg_has_base(c, "builtins.int");
+    c->flags_int = c->flags & SBG_FLAG && sbg_is_int(b, c);
     c->by_fields =
         c->flags & SBG_NAMEDTUPLE && c->has_fields && c->field_count > 0 && c->field_count <= 32;
     const char **taken = SBG_ARRAY(&b->arena, const char *, c->field_count);

@@ -462,9 +462,14 @@ static void add_optional(struct sbg_bindings *b, const struct sbg_source *s,
     }
 }
 
-/* Adds to `out` the function of some overloads. *args with options beside them: where required parameters come first,
- * *args is what few calls use, and gets a function of its own; where none does, it is all that most calls use, and the
- * options are keywords by SB_KW. */
+static bool is_passed_on(const char *name)
+{
+    return strcmp(name + strspn(name, "_"), "args") == 0;
+}
+
+/* Adds to `out` the function of some overloads. *args with options beside them: behind required parameters, *args that
+ * are called just so are handed on to something, which few calls use, and get a function of their own; else they are
+ * what the call is about (*operands, *shape), and the options are keywords by SB_KW. */
 static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct overloads *o,
                     struct sbg_ctype returns, const char *const *deciders, size_t decider_count,
                     const char *note, struct sbg_function **out)
@@ -477,7 +482,8 @@ static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct o
         keyword_only += m->required == o->count && (m->keyword_only || m->index == NO_INDEX);
         optional += m->required != o->count;
     }
-    if (!o->count || fits_no_call(o) || (o->args && !(required && optional) && keyword_only)) {
+    bool apart = o->args && required && optional && is_passed_on(o->args);
+    if (!o->count || fits_no_call(o) || (o->args && !apart && keyword_only)) {
         out[0] = make_open(b, s, o, returns);
         return 1;
     }
@@ -485,7 +491,7 @@ static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct o
     struct sbg_function *f = begin(b, s, o->param_count, &names);
     f->note = note;
     add_required(b, s, o, f, &names);
-    f->variadic = o->args && !(required && optional);
+    f->variadic = o->args && !apart;
     if (f->variadic) {
         for (size_t i = 0; i < f->param_count && (optional || o->kwargs); i++)
             loosen(&f->params[i]);
@@ -501,11 +507,10 @@ static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct o
     add_lines(b, s, o, f);
     end(b, f);
     out[0] = f;
-    if (!o->args || f->variadic)
+    if (!apart)
         return 1;
     struct sbg_source open = *s;
-    const char *word = sbg_word(&b->arena, o->args + strspn(o->args, "_"));
-    open.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_by_%s", s->c_name, word), s->python);
+    open.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_by_args", s->c_name), s->python);
     open.doc = "";
     out[1] = make_open(b, &open, o, returns);
     out[1]->note = sbg_printf(&b->arena, "%s with *%s: arguments as in Python, keywords by SB_KW.",

@@ -215,7 +215,7 @@ static struct part class_part(struct sbg_bindings *b, const char *name, enum sbg
         return (struct part) { 'u', NULL };
     if (c->flags_int)
         return (struct part) { 'i', NULL }; /* an OR of flags is an int in C */
-    if (c->flags & SBG_ENUM && sbg_has_base(c, "builtins.int") && role != SBG_AS_RESULT)
+    if (c->flags & SBG_ENUM && sbg_is_int(b, c) && role != SBG_AS_RESULT)
         return (struct part) { 'v', NULL }; /* a member or its number */
     if (c->by_fields)
         return (struct part) { role == SBG_AS_RESULT ? 't' : 'v', c };

@@ -40,6 +40,8 @@ static const char world[] =
     "\"m.Flags\": {\"public\": \"m.Flags\", \"module\": \"m\", \"name\": \"Flags\","
     "  \"mro\": [\"m.Flags\", \"enum.IntFlag\", \"builtins.int\"], \"flags\": [\"enum\", "
     "\"flag\"]},"
+    "\"m.Own\": {\"public\": \"m.Own\", \"module\": \"m\", \"name\": \"Own\", \"mro\": [\"m.Own\"],"
+    "  \"bases\": [\"enum.IntFlag\"], \"flags\": [\"enum\", \"flag\"]},"
     "\"m.Point\": {\"public\": \"m.Point\", \"module\": \"m\", \"name\": \"Point\", \"mro\": "
     "[\"m.Point\"],"
     "  \"flags\": [\"namedtuple\"], \"fields\": [[\"x\", {\"k\": \"inst\", \"n\": "
