@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NS_HOT 20000        /* for which the last lane alone is looked at */
+#define NS_HUSH 300         /* of a wait before the bell is looked at, too */
 #define NS_HOLD 1500        /* of a wait with the GIL */
 #define NS_SPIN_MAX 50000   /* of a wait before the futex */
 #define NS_SPIN_MIN 2000    /* never less, or it could not grow again */
@@ -46,7 +48,8 @@ static struct {
     bool spins;   /* more than one CPU */
     bool writing; /* an answer is half written: no output may come between */
     double ticks_per_ns;
-    uint64_t born_ticks, released, spilled; /* ticks */
+    uint64_t born_ticks, released, spilled, collected; /* ticks */
+    struct lane *hot;                                  /* had the last turn, or NULL */
     int64_t born_ns;
     uint64_t budget; /* of a spin, in ticks */
 } server;
@@ -143,6 +146,19 @@ static inline bool rung(void)
     return atomic_load_explicit(&server.control->doorbell, memory_order_relaxed) != 0;
 }
 
+static inline bool moved(_Atomic uint64_t *cursor, uint64_t seen)
+{
+    return atomic_load_explicit(cursor, memory_order_relaxed) != seen;
+}
+
+/* Whether the client that was answered last has asked again. It is the likeliest to ask next; to
+ * look at its cursor alone saves both sides from sending the lines of bell and bits to and fro. */
+static inline bool asked(void)
+{
+    struct lane *l = server.hot;
+    return l && moved(l->requests.theirs, l->requests.pos);
+}
+
 /* Moves the lanes that have news to the queue. */
 static void collect(void)
 {
@@ -171,19 +187,20 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value)
     return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
 }
 
-/* Waits until the bell rings; with the GIL, which it gives up and takes again unless the wait is
- * short. 0, or -1 with an exception of a signal's handler. */
-static int wait_for_bell(void)
+/* Waits until the bell rings or `cursor` is no longer at `seen`; with the GIL, which it gives up and
+ * takes again unless the wait is short. 0, or -1 with an exception of a signal's handler. */
+static int wait_for_news(_Atomic uint64_t *cursor, uint64_t seen)
 {
     uint64_t begin = ticks(), passed = 0;
     if (server.spins)
         for (; passed < ns(NS_HOLD); passed = ticks() - begin, relax())
-            if (rung())
+            if (moved(cursor, seen) || (passed > ns(NS_HUSH) && rung()))
                 return 0;
     PyThreadState *state = PyEval_SaveThread();
     bool found = false;
     if (server.spins)
-        for (; passed < server.budget && !(found = rung()); passed = ticks() - begin)
+        for (; passed < server.budget && !(found = moved(cursor, seen) || rung());
+             passed = ticks() - begin)
             relax();
     if (found) {
         server.budget += server.budget / 4;
@@ -250,7 +267,7 @@ static int write_frames(struct lane *l, const uint8_t *p, size_t size)
             publish(l);
             if (l->replies.broken)
                 rc = -1;
-            else if (!m && wait_for_bell() < 0)
+            else if (!m && wait_for_news(l->replies.theirs, l->replies.seen) < 0)
                 rc = handler_raised();
             collect(); /* the bell rang for room, or for others: they are not lost */
         }
@@ -399,6 +416,7 @@ static int turn(struct lane *l)
             return -1;
         unbind(l);
         l->broken = true;
+        server.hot = NULL;
         sb__buf_reset(&l->in.buf);
         return 0;
     }
@@ -409,16 +427,26 @@ static int turn(struct lane *l)
 
 static int loop(void)
 {
+    static _Atomic uint64_t nothing;
     for (;;) {
-        collect();
-        if (!server.queue_count) {
-            if (wait_for_bell() < 0 && handler_raised() < 0)
-                return -1;
-            continue;
+        uint64_t now = ticks();
+        struct lane *l = server.hot;
+        if (server.queue_count || !asked() || now - server.collected > ns(NS_HOT)) {
+            collect();
+            server.collected = now;
+            if (server.queue_count) {
+                l = dequeue();
+            } else if (!asked()) {
+                _Atomic uint64_t *cursor = l ? l->requests.theirs : &nothing;
+                if (wait_for_news(cursor, l ? l->requests.pos : 0) < 0 && handler_raised() < 0)
+                    return -1;
+                continue;
+            }
         }
-        if (turn(dequeue()) < 0)
+        server.hot = l;
+        if (turn(l) < 0)
             return -1;
-        if (SB_UNLIKELY(ticks() - server.released > ns(NS_BUSY_MAX))) {
+        if (SB_UNLIKELY(now - server.released > ns(NS_BUSY_MAX))) {
             PyEval_RestoreThread(PyEval_SaveThread());
             server.released = ticks();
         }
