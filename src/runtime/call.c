@@ -147,6 +147,8 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
             if (sent_slot(py, seq)->id)
                 sb__handle_fail(py, sent_slot(py, seq)->id);
         f.code = (sb_code)code;
+        if (f.code == SB_E_TIMEOUT && !f.message.len) /* the class alone was raised, in-process */
+            f.message = (sb_str) { "the call's time ran out", strlen("the call's time ran out") };
         f.function = sent->function;
         f.file = sent->file;
         f.line = sent->line;
