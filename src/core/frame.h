@@ -51,6 +51,9 @@ static_assert(sizeof(struct sb_frame) == 32 && offsetof(struct sb_frame, segment
 
 #define SB_FRAME_MAX (1u << 30) /* bytes of one frame; what is larger is SB_E_LIMIT */
 #define SB_MAX_DEPTH 500        /* of nested values */
+#define SB_MAX_INT_BYTES \
+    65536 /* of one integer: the time to make digits of it grows with the square */
+#define SB_MAX_INT_DIGITS 157827
 
 #define SB_ID_ENGINE (UINT64_C(1) << 47) /* chosen by the engine */
 #define SB_ID_COUNTER (SB_ID_ENGINE - 1)

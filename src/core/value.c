@@ -100,6 +100,13 @@ bool sb__array_is_c(const sb_array *a)
 
 /* ---- to CBOR ---- */
 
+static bool too_long(struct sb_trouble *t)
+{
+    sb__trouble(t, SB_E_LIMIT, "an integer of more than %d bytes (%d digits)", SB_MAX_INT_BYTES,
+                SB_MAX_INT_DIGITS);
+    return false;
+}
+
 bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t)
 {
     const char *s = digits.ptr ? digits.ptr : "", *end = s + digits.len;
@@ -117,6 +124,8 @@ bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t)
                     (int)(digits.len < 40 ? digits.len : 40), digits.ptr);
         return false;
     }
+    if (n > SB_MAX_INT_DIGITS)
+        return too_long(t);
     /* Base 2^32, most significant last; 9 digits at a time. A digit takes less than 3.33 bits. */
     size_t words = n / 9 + 2, used = 0;
     uint32_t *w = sb__calloc(words * sizeof *w);
@@ -156,6 +165,10 @@ bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t)
         size_t bytes = used * 4;
         while (!(w[(bytes - 1) / 4] >> (8 * ((bytes - 1) % 4)) & 255))
             bytes--;
+        if (bytes > SB_MAX_INT_BYTES) {
+            sb__free(w);
+            return too_long(t);
+        }
         sb__put_head(b, SB_MAJOR_TAG, negative ? SB_TAG_NEGATIVE_BIGNUM : SB_TAG_BIGNUM);
         sb__put_head(b, SB_MAJOR_BYTES, bytes);
         for (size_t k = bytes; k-- > 0;)
@@ -371,6 +384,8 @@ static bool decode_bignum(struct sb_decoder *d, bool negative, sb_value *v)
             x = x << 8 | (uint8_t)s[i];
         return decode_int(d, negative, x, v);
     }
+    if (n > SB_MAX_INT_BYTES)
+        return sb__read_fail(&d->in, "an integer of more than 65536 bytes");
     size_t limbs = n * 8 / 29 + 2, used = 1; /* a limb holds 29.9 bits */
     uint32_t *w = sb__calloc(limbs * sizeof *w);
     if (!w)

@@ -33,7 +33,10 @@ int sb__encode_int(struct sb_buf *b, PyObject *o)
     PyObject *args[3] = { magnitude, NULL, sb__py.str.big };
     bits = sb__py.vectorcall_method(sb__py.str.bit_length, args, 1, NULL);
     Py_ssize_t count = bits ? PyLong_AsSsize_t(bits) : -1;
-    if (count < 0 || !(size = args[1] = PyLong_FromSsize_t((count + 7) / 8)))
+    if (count > SB_MAX_INT_BYTES * 8) /* as Python itself refuses to make digits of large ones */
+        PyErr_Format(PyExc_ValueError, "an integer of %zd bits (at most %d can be passed by value)",
+                     count, SB_MAX_INT_BYTES * 8);
+    if (count < 0 || PyErr_Occurred() || !(size = args[1] = PyLong_FromSsize_t((count + 7) / 8)))
         goto done;
     bytes = sb__py.vectorcall_method(sb__py.str.to_bytes, args, 3, NULL);
     if (!bytes)

@@ -346,6 +346,53 @@ static void digits_there_and_back(void **state)
     sb__buf_reset(&b);
 }
 
+/* The longest integer there and back, and the one behind it on either way. */
+static void digits_limit(void **state)
+{
+    (void)state;
+    struct sb_buf b = { 0 }, again = { 0 };
+    struct sb_trouble t = { 0 };
+    sb__put_head(&b, SB_MAJOR_TAG, SB_TAG_BIGNUM);
+    sb__put_head(&b, SB_MAJOR_BYTES, SB_MAX_INT_BYTES);
+    for (int i = 0; i < SB_MAX_INT_BYTES; i++)
+        sb__put_byte(&b, 0xff);
+    sb_value v;
+    assert_null(decode(b.ptr, b.len, &v));
+    assert_int_equal(v.as.str.len, SB_MAX_INT_DIGITS);
+    assert_true(encode_value(&again, &v, &t));
+    assert_int_equal(again.len, b.len);
+    assert_memory_equal(again.ptr, b.ptr, b.len);
+
+    char *more = malloc(v.as.str.len + 3);
+    assert_non_null(more);
+    snprintf(more, v.as.str.len + 3, "-0%s", v.as.str.ptr);
+    char *last = &more[v.as.str.len + 1];
+    assert_int_equal(*last, '5');
+    *last = '6';
+    again.len = 0; /* -1 - n: below zero there is one more */
+    assert_true(sb__encode_digits(&again, (sb_str) { more, strlen(more) }, &t));
+    b.ptr[0] |= 1;
+    assert_int_equal(again.len, b.len);
+    assert_memory_equal(again.ptr, b.ptr, b.len);
+    assert_false(sb__encode_digits(&again, (sb_str) { more + 1, strlen(more + 1) }, &t));
+    assert_int_equal(t.code, SB_E_LIMIT);
+    assert_string_equal(t.text, "an integer of more than 65536 bytes (157827 digits)");
+    t.code = SB_OK;
+    more[0] = more[1] = '1';
+    assert_false(sb__encode_digits(&again, (sb_str) { more, strlen(more) }, &t));
+    assert_int_equal(t.code, SB_E_LIMIT);
+    free(more);
+
+    b.len = 0;
+    sb__put_head(&b, SB_MAJOR_TAG, SB_TAG_BIGNUM);
+    sb__put_head(&b, SB_MAJOR_BYTES, SB_MAX_INT_BYTES + 1);
+    for (int i = 0; i <= SB_MAX_INT_BYTES; i++)
+        sb__put_byte(&b, !i);
+    assert_string_equal(decode(b.ptr, b.len, &v), "an integer of more than 65536 bytes");
+    sb__buf_reset(&b);
+    sb__buf_reset(&again);
+}
+
 /* ---- arrays ---- */
 
 static void wrong_arrays(void **state)
@@ -481,6 +528,7 @@ int main(void)
         TEST(refused_kinds),
         TEST(digits_forms),
         TEST(digits_there_and_back),
+        TEST(digits_limit),
         TEST(wrong_arrays),
         TEST(c_order),
         TEST(decoded_arrays),
