@@ -9,6 +9,7 @@
 #include "engine/serve.h"
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <wchar.h>
@@ -34,7 +35,7 @@ static void leave(void *state)
 }
 
 /* Takes the GIL on a thread for the first time. */
-static bool enter_first(void)
+static __attribute__((cold, noinline)) bool enter_first(void)
 {
     PyGILState_STATE level = PyGILState_Ensure();
     (void)level; /* UNLOCKED: nobody calls in here with the GIL */
@@ -58,11 +59,25 @@ static inline bool enter(void)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* What is seldom left to do after a request: -2, -1 and 0 as sb__run. */
+static __attribute__((cold, noinline)) int finish(struct sb_engine_session *s, sb_header *h, int rc)
+{
+    if (s->interrupted) {
+        s->interrupted = false;
+        PyThreadState_SetAsyncExc(s->thread,
+                                  NULL); /* if it was not raised yet, it is not due now */
+        if (rc == 0)
+            rc = sb__run_late(s, h);
+    }
+    if (rc == 0 && h->kind == SB_FRAME_CLOSE)
+        sb__output_dump(s);
+    return rc;
+}
+
 static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t frame_size,
                        const uint8_t **answer, size_t *size)
 {
     sb_header *h = (sb_header *)frame;
-    *answer = NULL;
     *size = 0;
     if (SB_UNLIKELY(!enter()))
         return -1;
@@ -70,20 +85,13 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
     s->interruptible = SB_LIKELY(frame_size >= sizeof *h) ? h->seq : 0;
     int rc = sb__run(s, frame, frame_size);
     s->interruptible = 0;
-    if (SB_UNLIKELY(s->interrupted)) {
-        s->interrupted = false;
-        PyThreadState_SetAsyncExc(s->thread,
-                                  NULL); /* if it was not raised yet, it is not due now */
-        if (rc == 0)
-            rc = sb__run_late(s, h);
-    }
-    if (SB_UNLIKELY(s->output.len) && rc == 0 && h->kind == SB_FRAME_CLOSE)
-        sb__output_dump(s);
-    PyEval_SaveThread();
-    if (rc != -1) {
+    if (SB_UNLIKELY(s->interrupted || s->output.len))
+        rc = finish(s, h, rc);
+    if (SB_LIKELY(rc != -1)) {
         *answer = s->answer.ptr;
         *size = s->answer.len;
     }
+    PyEval_SaveThread();
     return rc;
 }
 
@@ -193,8 +201,22 @@ static int initialize(const char *program, char *error, size_t cap)
     return 0;
 }
 
+/* Importing signal (as subprocess does) makes Python take SIGINT, if it is nobody's: then Ctrl-C
+ * would no longer end the program. So it is imported now, and SIGINT given back. */
+static int keep_interrupt(void)
+{
+    struct sigaction old;
+    sigaction(SIGINT, NULL, &old);
+    PyObject *module = PyImport_ImportModule("_signal");
+    sigaction(SIGINT, &old, NULL);
+    Py_XDECREF(module);
+    return module ? 0 : -1;
+}
+
 static int prepare(const struct sb_engine_start *how)
 {
+    if (keep_interrupt() < 0)
+        return -1;
     PyObject *argv = PySys_GetObject("argv");
     if (!argv || !PyList_Check(argv) || PyList_Size(argv) == 0) {
         argv = Py_BuildValue("[s]", "");

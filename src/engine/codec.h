@@ -20,7 +20,7 @@ static inline int sb__encode(struct sb_engine_session *s, struct sb_buf *b, stru
                              PyObject *o, uint64_t id)
 {
     if (SB_LIKELY(plan->result.code == 'd' && Py_TYPE(o) == &PyFloat_Type)) {
-        sb__put_float(b, PyFloat_AsDouble(o));
+        sb__put_float(b, sb__float_value(o));
         return 0;
     }
     return sb__encode_any(s, b, plan, o, id);

@@ -132,6 +132,21 @@ done:
     return rc;
 }
 
+/* Debug builds with Py_TRACE_REFS and free-threaded ones have other heads of objects, and no stable
+ * ABI of 3.8. */
+static int check_layout(void)
+{
+    PyObject *o = PyFloat_FromDouble(-1.5e300);
+    if (!o)
+        return -1;
+    bool good = sb__float_value(o) == -1.5e300 && Py_TYPE(o) == &PyFloat_Type;
+    Py_DECREF(o);
+    if (!good)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this build of Python has no stable ABI (is it free-threaded?)");
+    return good ? 0 : -1;
+}
+
 int sb__python_load(void)
 {
     if (sb__py.version)
@@ -149,6 +164,8 @@ int sb__python_load(void)
                      sb__py.version_text);
         return -1;
     }
+    if (check_layout() < 0)
+        return -1;
     if (!find("PyObject_Vectorcall", &sb__py.vectorcall))
         sb__py.vectorcall = old_vectorcall;
     if (!find("PyObject_VectorcallMethod", &sb__py.vectorcall_method)) {

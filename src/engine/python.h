@@ -64,6 +64,15 @@ struct sb_python {
 };
 extern struct sb_python sb__py;
 
+/* The value of a float, which is the word behind the object's head in every CPython up to now
+ * (Include/cpython/floatobject.h); sb__python_load looks whether it is. */
+static inline double sb__float_value(PyObject *o)
+{
+    double d;
+    memcpy(&d, (const char *)o + sizeof(PyObject), sizeof d);
+    return d;
+}
+
 /* Finds the symbols, runs the prelude, which replaces sys.stdout and sys.stderr. Once, with the GIL;
  * further calls do nothing. 0, or -1 with an exception set. */
 int sb__python_load(void) SB_MUST_USE;
