@@ -3,6 +3,7 @@
  * Worker processes: their start and their end. See pool.h. What this file calls "on the monitor"
  * runs there with the lock held. */
 #include "runtime/pool.h"
+#include "core/cbor.h"
 #include "core/frame.h"
 #include "runtime/os_linux.h"
 #include "runtime/worker.h"
@@ -46,7 +47,7 @@ void sb__buf_print(struct sb_buf *b, const char *format, ...)
     va_end(ap);
 }
 
-/* The dump as text: NULs and other control characters become "?". */
+/* The dump as text: control characters, and what is not UTF-8, become "?". */
 static void dump_text(struct sb_worker *w, struct sb_buf *text)
 {
     size_t at = text->len;
@@ -55,9 +56,10 @@ static void dump_text(struct sb_worker *w, struct sb_buf *text)
     ssize_t n = sb__os_read_start(w->dump, text->ptr + at, DUMP_MAX);
     if (n < 0)
         n = 0;
+    uint8_t last = sb__utf8_valid((char *)text->ptr + at, (size_t)n) ? 255 : 126;
     for (uint8_t *p = text->ptr + at, *end = p + n; p < end; p++)
-        if ((*p < 32 && *p != '\n' && *p != '\t') || *p > 126)
-            *p = '?'; /* it must be valid UTF-8; a dump is ASCII */
+        if ((*p < 32 && *p != '\n' && *p != '\t') || *p == 127 || *p > last)
+            *p = '?';
     text->len = at + (size_t)n;
     while (text->len > at && text->ptr[text->len - 1] == '\n')
         text->len--;
@@ -165,6 +167,25 @@ void sb__worker_kill(struct sb_worker *w)
     }
 }
 
+/* What openers get to read of a worker that has never served. */
+static void explain_failed_start(struct sb_worker *w)
+{
+    w->code = SB_E_CONFIG;
+    dump_text(w, &w->why); /* what it said about itself */
+    bool said = w->why.len;
+    if (said && !w->never_ready && w->status != SB_UNKNOWN && WIFEXITED(w->status))
+        return; /* it has said all, and left */
+    if (said)
+        sb__buf_print(&w->why, "\n");
+    if (w->never_ready) {
+        sb__buf_print(&w->why, "%s did not begin to serve within %g s; its process was ended",
+                      w->pool->place.python, (double)sb__worker_start_limit / 1e9);
+    } else {
+        sb__worker_obituary(w, w->status, &w->why);
+        sb__buf_print(&w->why, " before it began to serve");
+    }
+}
+
 /* On the monitor: its pidfd can be read, it is gone. */
 static void gone(struct sb_source *source)
 {
@@ -175,23 +196,11 @@ static void gone(struct sb_source *source)
     sb__os_close(&w->source.fd);
     sb__os_close(&w->lifeline);
     alive--;
-    bool ready = atomic_load(&w->state) == SB_WORKER_READY;
     w->why.len = 0;
-    if (!ready) {
-        w->code = SB_E_CONFIG;
-        dump_text(w, &w->why); /* what it said about itself comes first */
-        if (w->why.len)
-            sb__buf_print(&w->why, "\n");
-        if (w->never_ready)
-            sb__buf_print(&w->why, "%s did not begin to serve within %g s; its process was ended",
-                          w->pool->place.python, (double)sb__worker_start_limit / 1e9);
-        else {
-            sb__worker_obituary(w, w->status, &w->why);
-            sb__buf_print(&w->why, " before it began to serve");
-        }
-    } else {
+    if (atomic_load(&w->state) == SB_WORKER_READY)
         sb__worker_obituary(w, w->status, &w->why);
-    }
+    else
+        explain_failed_start(w);
     bury(w);
 }
 
@@ -268,12 +277,18 @@ static int start(struct sb_worker *w, const char **what)
     for (size_t i = 0; i < n; i++)
         argv[count++] = (char *)(uintptr_t)place->python_path[i];
 
-    *what = python;
+    *what = "a process";
     w->oom_kills = sb__os_oom_kills();
     const int fds[] = { lanes, w->dump, life[1] };
     pid_t pid;
-    if ((e = sb__os_spawn(argv, fds, 3, &pid)))
+    if ((e = sb__os_spawn(argv, fds, 3, &pid))) {
+        if (e == -ENOENT || e == -ENOEXEC || e == -EACCES) /* though it is an executable file */
+            sb__buf_print(&w->why, "%s cannot be run: %s", python,
+                          e == -ENOEXEC ? "it is not a program of this machine"
+                                        : "there is no interpreter, as its first line or its ELF "
+                                          "header names it");
         goto done;
+    }
     w->pid = pid;
     w->lifeline = life[0];
     life[0] = -1;
@@ -313,9 +328,6 @@ static void explain_start(struct sb_worker *w, int e, const char *what)
         sb__buf_print(&w->why, "there is no Python interpreter %s on $PATH", python);
     else if (e == -EACCES)
         sb__buf_print(&w->why, "the Python interpreter %s is not an executable file", python);
-    else if (e == -ENOEXEC)
-        sb__buf_print(&w->why, "the Python interpreter %s is not a program of this machine",
-                      python);
     else {
         w->code = e == -ENOMEM ? SB_E_MEMORY : SB_E_SYSTEM;
         sb__buf_print(&w->why, "no worker could be started: %s: %s", what, strerror(-e));

@@ -167,7 +167,7 @@ static void fails_at_the_start(void **state)
     struct sb_place place = FAKE("exit:3");
     refused(&place, SB_E_CONFIG, "exited with status 3 before it began to serve");
     place = FAKE("say:numpy is broken", "exit:70");
-    refused(&place, SB_E_CONFIG, "numpy is broken\n");
+    refused(&place, SB_E_CONFIG, "numpy is broken");
     place = FAKE("say:I am too old", "fail");
     refused(&place, SB_E_CONFIG, "I am too old");
     place = FAKE("version:99");
