@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LIMIT = 150, GRACE = 400 }; /* ms */
@@ -247,6 +248,95 @@ static void deaths(void **state)
     assert_int_equal(sb_close(py), 0);
 }
 
+/* ---- what takes a control group of version 1, and leave to make one ---- */
+
+static bool write_text(const char *folder, const char *file, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return false;
+    bool put = fputs(text, f) >= 0;
+    return fclose(f) == 0 && put;
+}
+
+static bool make_group(char *folder, size_t cap, const char *controller, int64_t pid)
+{
+    char text[32];
+    snprintf(folder, cap, "/sys/fs/cgroup/%s/snakebridge-test-%d", controller, (int)getpid());
+    if (mkdir(folder, 0755))
+        return false;
+    snprintf(text, sizeof text, "%d", (int)pid);
+    if (write_text(folder, "cgroup.procs", text))
+        return true;
+    rmdir(folder);
+    return false;
+}
+
+static void remove_group(const char *folder)
+{
+    for (int i = 0; i < 100 && rmdir(folder); i++)
+        usleep(10000);
+}
+
+/* SIGKILL does not take effect in a frozen process: the caller returns all the same. */
+static void frozen(void **state)
+{
+    (void)state;
+    sb_session *py = sb_open(.transport = "worker", .quiet = true);
+    int64_t pid = pid_of(py);
+    char group[100];
+    if (!make_group(group, sizeof group, "freezer", pid)) {
+        sb_close(py);
+        skip();
+    }
+    assert_true(write_text(group, "freezer.state", "FROZEN"));
+    int64_t start = sb__now();
+    {
+        SB_USING(py, .timeout = LIMIT / 1e3);
+        sb_call(py, "sbladder.pid");
+        assert_true(sb_failed(py));
+    }
+    int64_t ms = (sb__now() - start) / SB_MILLISECOND;
+    bool was_alive = alive((pid_t)pid);
+    print_message("          after %d ms: %s\n", (int)ms, sb_get_error(py)->message);
+    sb_code code = sb_get_error(py)->code;
+    bool said = strstr(sb_get_error(py)->message, "has not ended yet");
+    sb_clear_error(py);
+    int64_t next = pid_of(py); /* another worker, meanwhile */
+    write_text(group, "freezer.state", "THAWED");
+    bool ended = gone_within((pid_t)pid, 2000);
+    remove_group(group);
+    assert_int_equal(code, SB_E_TIMEOUT);
+    assert_in_range(ms, LIMIT + GRACE, LIMIT + GRACE + 150);
+    assert_true(was_alive && said && next != pid && ended);
+    assert_int_equal(sb_close(py), 0);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    sb_session *py = sb_open(.transport = "worker", .quiet = true);
+    int64_t pid = pid_of(py);
+    char group[100];
+    if (!make_group(group, sizeof group, "memory", pid)) {
+        sb_close(py);
+        skip();
+    }
+    bool limited = write_text(group, "memory.limit_in_bytes", "60000000");
+    sb_call(py, "sbladder.eat", 300000000);
+    bool failed = sb_failed(py);
+    print_message("          %s\n", failed ? sb_get_error(py)->message : "");
+    bool said = failed && sb_get_error(py)->code == SB_E_WORKER_DIED &&
+                strstr(sb_get_error(py)->message, "memory ran out");
+    sb_clear_error(py);
+    gone_within((pid_t)pid, 2000);
+    remove_group(group);
+    assert_true(limited && said);
+    assert_int_equal(sb_close(py), 0);
+}
+
 static void children_of_the_worker(void **state)
 {
     (void)state;
@@ -270,13 +360,8 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, begin, check_holdings)
     const struct CMUnitTest tests[] = {
-        T(every_rung),
-        T(in_time),
-        T(races),
-        T(races_with_the_kill),
-        T(queued),
-        T(deaths),
-        T(children_of_the_worker),
+        T(every_rung), T(in_time), T(races),         T(races_with_the_kill),    T(queued),
+        T(deaths),     T(frozen),  T(out_of_memory), T(children_of_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,10 @@ def become():
     os.execvp("sleep", ["sleep", "60"])
 
 
+def eat(size):
+    return len(bytearray(b"x") * size)
+
+
 def fork_and_return():
     child = os.fork()
     if child == 0:
