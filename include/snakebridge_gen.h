@@ -79,8 +79,9 @@ typedef union sb_slot {
 } sb_slot;
 
 /* Runs `fn`. `args` has a slot per required parameter (NULL if there is none); `site` is the call's place and, where
- * the function has options, the first member of its options struct: the fields that `site->given` names, or that are
- * not zero, are passed. Each returns the zero of its type after an error. */
+ * the function has options, the first member of its options struct: the fields that `site->given` names are passed, or,
+ * where that is NULL (a struct filled by hand), those that are not zero. Each returns the zero of its type after an
+ * error. */
 SB_API void sb_run_n(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
 SB_API int64_t sb_run_i(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);
 SB_API double sb_run_d(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args);

@@ -17,9 +17,9 @@ struct sb_param {
     bool optional;           /* None may stand here */
     bool keyword;            /* passed by name */
     bool by_place;           /* an option that Python takes by position only */
-    bool option;     /* from the options, not from a slot */
-    uint32_t slot;   /* a required parameter: which */
-    uint32_t offset; /* an option: of the field in the options struct */
+    bool option;             /* from the options, not from a slot */
+    uint32_t slot;           /* a required parameter: which */
+    uint32_t offset;         /* an option: of the field in the options struct */
     uint32_t size;           /* of the field */
     sb_str name;             /* Python's */
     sb_str field;            /* C's */
