@@ -22,6 +22,7 @@ static const char help[] =
     "  --output DIR    where the headers go\n"
     "  --depfile FILE  write a make rule of what was read\n"
     "  --touch FILE    touch FILE at the end, and let it be the rule's target\n"
+    "  --changed FILE  touch FILE if a header changed\n"
     "  --verbose       list the headers, the renamed symbols and the untyped places\n"
     "  --quiet         errors alone: no progress, no warnings, no summary\n\n"
     "Example:\n"
@@ -38,10 +39,15 @@ static void list(const char *title, const struct sbg_lines *lines)
 int generate_run(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "project", required_argument, NULL, 'p' }, { "output", required_argument, NULL, 'o' },
-        { "depfile", required_argument, NULL, 'd' }, { "touch", required_argument, NULL, 't' },
-        { "verbose", no_argument, NULL, 'v' },       { "quiet", no_argument, NULL, 'q' },
-        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
+        { "project", required_argument, NULL, 'p' },
+        { "output", required_argument, NULL, 'o' },
+        { "depfile", required_argument, NULL, 'd' },
+        { "touch", required_argument, NULL, 't' },
+        { "changed", required_argument, NULL, 'c' },
+        { "verbose", no_argument, NULL, 'v' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     sbg_request q = { .version = SB_VERSION, .on_event = cli_show_event };
     const char *project = NULL;
@@ -60,6 +66,9 @@ int generate_run(int argc, char **argv)
             break;
         case 't':
             q.touch = optarg;
+            break;
+        case 'c':
+            q.changed = optarg;
             break;
         case 'v':
             q.verbose = true;

@@ -153,7 +153,7 @@ end:;
     return rc;
 }
 
-/* Both are newer than what was read, so that make and ninja are at rest. */
+/* Newer than what was read, so that make and ninja are at rest. */
 static int touch(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -170,8 +170,10 @@ static int finish(const sbg_request *q, const char *stamp, sbg_outcome *outcome)
         FAIL("%s: %s", q->depfile, strerror(errno));
         return SBG_BROKEN;
     }
-    const char *paths[] = { q->depfile, q->touch };
-    for (size_t i = 0; i < 2; i++) {
+    const struct sbg_report *r = &outcome->report;
+    bool changed = q->changed && (r->written + r->removed > 0 || access(q->changed, F_OK) < 0);
+    const char *paths[] = { q->depfile, changed ? q->changed : NULL, q->touch };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (paths[i] && touch(paths[i]) < 0) {
             FAIL("%s: %s", paths[i], strerror(errno));
             return SBG_BROKEN;

@@ -16,6 +16,8 @@ typedef struct sbg_request {
     const char *output;  /* folder for the headers, or NULL: the project's option */
     const char *depfile; /* make rules of what was read, or NULL */
     const char *touch;   /* a file that is touched at the end, the target of the depfile; or NULL */
+    const char
+        *changed; /* a file that is touched only if a header changed or it is not there; or NULL */
     bool verbose;
     void (*on_event)(const json_t *event, void *user); /* diagnostics */
     void *user;

@@ -146,7 +146,7 @@ def test_new_user_with_make(tool: pathlib.Path, run: Run, work: pathlib.Path) ->
     assert not (work / "build").exists()
 
 
-def test_the_static_library(tool: pathlib.Path, run: Run, work: pathlib.Path) -> None:
+def test_the_static_library_and_ninja(tool: pathlib.Path, run: Run, work: pathlib.Path) -> None:
     run("snakebridge", "init")
     lists = work / "CMakeLists.txt"
     text = lists.read_text()
@@ -156,3 +156,14 @@ def test_the_static_library(tool: pathlib.Path, run: Run, work: pathlib.Path) ->
     run("cmake", "--build", "build")
     assert "libsnakebridge" not in run("ldd", "build/main").stdout
     expected(run("build/main").stdout)
+    assert "no work to do" in run("cmake", "--build", "build").stdout
+    toml = work / "pyproject.toml"
+    toml.write_text(toml.read_text().replace('"math"]', '"math", "re"]'))
+    done = run("cmake", "--build", "build")
+    assert "Binding" in done.stdout and "main.c" in done.stdout  # a header that main.c includes changed
+    assert "no work to do" in run("cmake", "--build", "build").stdout
+    (work / "stubs").mkdir()
+    toml.write_text(toml.read_text() + "\n")
+    done = run("cmake", "--build", "build")
+    assert "Binding" in done.stdout and "main.c" not in done.stdout  # no header changed
+    assert "no work to do" in run("cmake", "--build", "build").stdout
