@@ -95,6 +95,11 @@ static void fail_transport(sb_session *py, int rc)
 
 void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what)
 {
+    if (py->no_memory) {
+        py->no_memory = false;
+        sb__fail(py, at, function, SB_E_MEMORY, "out of memory for the result");
+        return;
+    }
     if (py->link && py->transport->reject)
         py->transport->reject(py->link);
     cut(py);
@@ -109,6 +114,8 @@ void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
     else
         sb__fail(py, at, function, t->code, "%s", t->text);
 }
+
+static const char no_memory[] = "out of memory while an error was being reported";
 
 /* An ERROR frame becomes the session's error. False: it makes no sense. */
 static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_reader *r)
@@ -137,8 +144,18 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
     }
     bool ok = sb__read_uint(r, &exception) && sb__read_uint(r, &skipped);
     if (ok && (code == SB_OK || code > SB_E_SYSTEM || head->seq > py->seq ||
-               (exception && !sb__handle_meet_exception(py, exception))))
+               (exception && !sb__handle_meet_exception(py, exception) && !py->no_memory)))
         ok = sb__read_fail(r, "an error with fields out of range");
+    if (ok && (names.failed || py->no_memory)) {
+        /* It could not be caught by its class. */
+        if (py->no_memory)
+            exception = 0;
+        py->no_memory = false;
+        code = SB_E_MEMORY;
+        f.type = (sb_str) { "SB_E_MEMORY", strlen("SB_E_MEMORY") };
+        f.message = (sb_str) { no_memory, strlen(no_memory) };
+        f.traceback = (sb_str) { "", 0 };
+    }
     if (ok) {
         const struct sb_sent *sent = sent_slot(py, head->seq);
         /* Everything from the failed call on did not happen: its handles name nothing. */

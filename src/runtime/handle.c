@@ -125,7 +125,12 @@ bool sb__handle_meet(void *session, uint64_t id)
         return find(&py->handles, id) != NULL; /* one of ours, given back */
     if ((id & SB_ID_COUNTER) >= py->engine_counter)
         py->engine_counter = (id & SB_ID_COUNTER) + 1;
-    return find(&py->handles, id) || own(py, id);
+    if (find(&py->handles, id) || own(py, id))
+        return true;
+    py->no_memory = true;
+    if (py->released_len < SB_RELEASES_HELD) /* the engine need not keep what nobody can name */
+        py->released[py->released_len++] = id;
+    return false;
 }
 
 bool sb__handle_meet_exception(sb_session *py, uint64_t id)

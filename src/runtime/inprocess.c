@@ -32,7 +32,7 @@ struct inprocess_link {
 static struct {
     pthread_mutex_t once;
     const struct sb_engine_api *api; /* NULL: not started */
-    const char *python;              /* of this interpreter */
+    char *python;                    /* of this interpreter */
     bool failed;                     /* for good: libpython cannot be unloaded */
     char why[1024];
 } process = { .once = PTHREAD_MUTEX_INITIALIZER };
@@ -193,10 +193,13 @@ static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link 
     if (process.failed) {
         rc = give(why, SB_E_CONFIG, "%s", process.why);
     } else if (!process.api) {
-        rc = start(place, python, why);
-        if (rc == 0 && !(process.python = sb__strdup(python)))
-            rc = give(why, SB_E_MEMORY, "out of memory");
-        if (rc && !process.api && dlsym(RTLD_DEFAULT, "Py_InitializeEx")) {
+        process.python = sb__strdup(python);
+        rc = process.python ? start(place, python, why) : give(why, SB_E_MEMORY, "out of memory");
+        if (rc) {
+            sb__free(process.python);
+            process.python = NULL;
+        }
+        if (rc && dlsym(RTLD_DEFAULT, "Py_InitializeEx")) {
             /* libpython is in the process now: a second attempt would not be the first one again. */
             process.failed = true;
             snprintf(process.why, sizeof process.why, "%s",

@@ -178,31 +178,27 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
 {
     if (py->link)
         return true;
-    if (!py->tag || !py->transport || !py->place.engine) {
+    if (!py->tag || !py->transport || !py->place.python || !py->place.engine) {
         sb__fail(py, at, function, SB_E_MISUSE, "the session could not be opened");
         return false;
     }
-    struct sb_buf why = { 0 };
-    int rc = py->transport->open(&py->place, py->tag, &py->link, &why);
+    struct sb_buf why = { 0 }, *b = &py->out;
+    struct sb_frame head = {
+        .kind = SB_FRAME_OPEN, .session = py->tag, .epoch = py->epoch, .seq = py->seq + 1
+    };
+    if (b->failed)
+        sb__buf_reset(b);
+    b->len = 0;
+    sb__buf_put(b, &head, sizeof head);
+    sb__put_uint(b, py->engine_counter);
+    head.size = (uint32_t)b->len;
+    int rc = b->failed ? -SB_E_MEMORY : py->transport->open(&py->place, py->tag, &py->link, &why);
     if (rc == 0) {
-        struct sb_buf *b = &py->out;
-        struct sb_frame head = {
-            .kind = SB_FRAME_OPEN, .session = py->tag, .epoch = py->epoch, .seq = ++py->seq
-        };
-        py->answered = py->seq; /* nothing is in flight on a new link */
-        b->len = 0;
-        sb__buf_put(b, &head, sizeof head);
-        sb__put_uint(b, py->engine_counter);
-        head.size = (uint32_t)b->len;
-        if (b->failed) {
-            rc = -SB_E_MEMORY;
-        } else {
-            memcpy(b->ptr, &head.size, sizeof head.size);
-            rc = py->transport->send(py->link, b->ptr, b->len);
-            if (rc)
-                sb__buf_put(&why, py->link->message.ptr, py->link->message.len);
-        }
+        py->answered = ++py->seq; /* nothing is in flight on a new link */
+        memcpy(b->ptr, &head.size, sizeof head.size);
+        rc = py->transport->send(py->link, b->ptr, b->len);
         if (rc) {
+            sb__buf_put(&why, py->link->message.ptr, py->link->message.len);
             py->transport->close(py->link);
             py->link = NULL;
         }

@@ -66,7 +66,8 @@ struct sb_session {
     size_t owned_len, owned_cap;
     uint64_t *released;
     size_t released_len;
-    bool noted; /* SB_OBJECTS_NOTE was said */
+    bool noted;     /* SB_OBJECTS_NOTE was said */
+    bool no_memory; /* for an object that the engine named: its answer is no nonsense */
 
     struct sb_scope_state *scopes; /* [0] is the session's own */
     uint32_t depth, scopes_cap;

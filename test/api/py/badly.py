@@ -107,6 +107,10 @@ def mean():
     return Mean()
 
 
+def objects(n):
+    return [Mean() for _ in range(n)]
+
+
 class Unprintable(Exception):
     def __str__(self):
         raise RuntimeError("no str")
