@@ -19,6 +19,9 @@ INCLUDE = SOURCE / "include"
 BINDINGS = PROJECT / "build" / "snakebridge"
 LIBRARY = BUILD / "lib"
 
+# Sanitizers of the library must be in the programs, too.
+SANITIZE = [f for f in os.environ.get("SB_CFLAGS", "").split() if f.startswith("-fsanitize")]
+
 # As `snakebridge init` writes them into a user's build.
 INIT = ["-Wall", "-Wextra", "-Werror=int-conversion", "-Werror=incompatible-pointer-types"]
 INIT_GCC = [*INIT, "-Wjump-misses-init"]

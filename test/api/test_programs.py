@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, COMPILERS, HERE, LIBRARY, Compiler
+from conftest import BUILD, COMPILERS, HERE, LIBRARY, SANITIZE, Compiler
 
 PROGRAMS = HERE / "programs"
 NAMES = sorted(p.stem for p in PROGRAMS.glob("*.c"))
@@ -18,8 +18,6 @@ LINKS = {
     "shared": [f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lsnakebridge"],
     "static": [str(LIBRARY / "libsnakebridge.a"), "-lpthread", "-ldl", "-lm"],
 }
-# Sanitizers of the library must be in the program, too.
-SANITIZE = [f for f in os.environ.get("SB_CFLAGS", "").split() if f.startswith("-fsanitize")]
 
 
 @pytest.fixture(scope="module")

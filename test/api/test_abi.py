@@ -1,0 +1,119 @@
+"""What is exported, and that C and C++ see the same layouts."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import BINDINGS, CLANG, CLANGXX, GCC, GXX, INCLUDE, LIBRARY, SANITIZE, Compiler
+
+ENGINE = LIBRARY / "snakebridge" / "engine.abi3.so"
+
+
+def output(*command: str | pathlib.Path) -> str:
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True).stdout
+
+
+def exported(library: pathlib.Path) -> set[str]:
+    return {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--defined-only", library).splitlines()}
+
+
+def declared() -> set[str]:
+    text = output("gcc", "-E", "-P", "-DSB_API=PUBLIC_API", f"-I{INCLUDE}", INCLUDE / "snakebridge_gen.h")
+    names = re.findall(r"\bPUBLIC_API\b[^;{]*?\b(\w+)\s*\(", text)
+    assert len(names) == text.count("PUBLIC_API") and len(names) > 50
+    return set(names)
+
+
+def test_symbols() -> None:
+    """Every function of the headers is in the library, and nothing else is."""
+    assert exported(LIBRARY / "libsnakebridge.so") == declared()
+
+
+def test_soname() -> None:
+    dynamic = output("readelf", "-dW", LIBRARY / "libsnakebridge.so")
+    assert re.findall(r"SONAME.*\[(.*)\]", dynamic) == ["libsnakebridge.so.1"]
+    assert "TEXTREL" not in dynamic
+    if not SANITIZE:
+        needed = set(re.findall(r"NEEDED.*\[(.*)\]", dynamic))
+        assert {n for n in needed if not n.startswith("ld-linux")} <= {"libc.so.6", "libm.so.6"}
+
+
+def test_engine() -> None:
+    names = {n for n in exported(ENGINE) if not n.startswith(("_", "__asan", "__odr_asan"))}
+    assert {n for n in names if not n.startswith("PyInit_")} == {"sb_engine_api"}
+    assert len([n for n in names if n.startswith("PyInit_")]) == 1
+    dynamic = output("readelf", "-dW", ENGINE)
+    assert "libpython" not in dynamic and "TEXTREL" not in dynamic
+
+
+def test_static_library() -> None:
+    """Linked into a program, it takes no name that is not ours."""
+    for line in output("nm", "-A", "--defined-only", "--extern-only", LIBRARY / "libsnakebridge.a").splitlines():
+        name = line.split()[-1]
+        assert name.startswith(("sb_", "__odr_asan")), line
+
+
+STRUCTS = {
+    "sb_object": "id",
+    "sb_str": "ptr len",
+    "sb_bytes": "ptr len",
+    "sb_array": "data dtype ndim shape strides",
+    "sb_value": "kind reserved as as.b as.f as.complex_ as.str as.items.len as.array as.object",
+    "sb_args": "ptr len",
+    "sb_site": "file given line",
+    "sb_project": "size python engine transport python_path root libpython",
+    "sb_options": "size project site transport python timeout exit_on_error quiet on_error user",
+    "sb_using": "size site timeout",
+    "sb_error": "code type message traceback function file line skipped exception",
+    "sb_scope": "py depth",
+    "sb_used": "py timeout",
+    "sb_fn": "name sig",
+    "sb_slot": "i d b e s y v a o",
+    # generated
+    "pandas_DataFrame": "object as_NDFrame",
+    "pandas_DataFrame_head_opts": "site n",
+    "pandas_read_csv_opts": "site sep header low_memory dtype_backend",
+    "pandas_concat_opts": "site",
+    "pandas_DataFrame_shape_result": "item0 item1",
+    "numpy_EighResult": "eigenvalues eigenvectors",
+    "numpy_linspace_opts": "site num endpoint dtype",
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, bindings: pathlib.Path) -> pathlib.Path:
+    lines = [
+        "#include <stdio.h>\n#include <stddef.h>",
+        '#include <snakebridge_gen.h>\n#include "py/numpy.h"\n#include "py/pandas.h"',
+        "int main(void)\n{",
+    ]
+    for name, fields in STRUCTS.items():
+        lines.append(f'    printf("{name} %zu\\n", sizeof({name}));')
+        lines += [f'    printf("{name}.{f} %zu\\n", offsetof({name}, {f}));' for f in fields.split()]
+    lines += ["    return 0;\n}\n"]
+    path = tmp_path_factory.mktemp("layout") / "layout.c"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def layout(compiler: Compiler, source: pathlib.Path) -> str:
+    program = source.with_suffix(f".{compiler.name}")
+    libraries = [f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lsnakebridge"]
+    done = compiler.run(source, "-Werror", *SANITIZE, "-o", str(program), libraries=libraries)
+    assert done.returncode == 0, done.stderr
+    return output(program)
+
+
+def test_layout(source: pathlib.Path) -> None:
+    """The same sizes and offsets in C and C++, by every compiler; the published ones."""
+    assert BINDINGS.exists()
+    here = layout(GCC, source)
+    assert "sb_value 24\nsb_value.kind 0\nsb_value.reserved 4\nsb_value.as 8\n" in here
+    assert "sb_object 8\n" in here and "pandas_DataFrame 8\n" in here
+    assert "sb_array 144\n" in here
+    for compiler in (CLANG, GXX, CLANGXX):
+        assert layout(compiler, source) == here, compiler.name
