@@ -77,18 +77,12 @@ class Merger:
         """Return the merged signatures, and where their names come from; `where` is the place by the checker's name."""
         doubtful = self.old and where is not None and self.reader is not None and self.reader.is_stdlib(where)
         if seen is None:
-            return ([], "runtime") if doubtful else (known, "stub")
+            return ([], "runtime") if doubtful else ([plain(sig) for sig in known], "stub")
         if doubtful and not self.names_agree(seen, known):
             known = []
         if not known:
             params = [
-                {
-                    "name": name,
-                    "kind": kind,
-                    "required": default is None and kind not in VARIADIC,
-                    "default": default,
-                    "type": UNANNOTATED,
-                }
+                parameter(name, kind, default is None and kind not in VARIADIC, default, UNANNOTATED)
                 for name, kind, default in seen
             ]
             return [{"params": params, "returns": UNANNOTATED}], "runtime"
@@ -218,7 +212,7 @@ class Merger:
         if "protocol" in flags:
             new = None
         elif "enum" in flags or "typeddict" in flags:
-            new = known_new
+            new = [plain(sig) for sig in known_new]
         else:
             new, _ = self.signatures(seen["new"], known_new, static)
         if new is not None:
@@ -416,6 +410,22 @@ class Merger:
                 member["from"] = self.identity.get(member["from"], member["from"])
 
 
+def parameter(name: str, kind: str, required: bool, default: str | None, of: Json) -> Json:
+    """Return a PARAM as the manifest holds it: false and null are left out."""
+    out: Json = {"name": name, "kind": kind, "type": of}
+    if required:
+        out["required"] = True
+    if default is not None:
+        out["default"] = default
+    return out
+
+
+def plain(sig: Json) -> Json:
+    """Return a signature of the checker's as the manifest holds it."""
+    params = [parameter(p["name"], p["kind"], p["required"], p["default"], p["type"]) for p in sig["params"]]
+    return {"params": params, "returns": sig["returns"]}
+
+
 def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: bool) -> Json:
     """Give the run-time parameters the types of one signature of the stub.
 
@@ -431,7 +441,7 @@ def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: b
     stars: dict[str, Json] = {}
     for i, (name, kind, default) in enumerate(seen):
         if kind in VARIADIC:
-            stars[kind] = {"name": name, "kind": kind, "required": False, "default": None, "type": UNANNOTATED}
+            stars[kind] = parameter(name, kind, False, None, UNANNOTATED)
             continue
         p = by_name.get(name)
         if p is not None and p["kind"] in VARIADIC:
@@ -441,13 +451,7 @@ def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: b
         if p is None:
             if overloaded and name in somewhere:
                 continue
-            out = {
-                "name": name,
-                "kind": kind,
-                "required": default is None,
-                "default": default,
-                "type": UNANNOTATED,
-            }
+            out = parameter(name, kind, default is None, default, UNANNOTATED)
         else:
             used.add(p["name"])
             if default in (None, "...") and p["default"] is not None:
@@ -455,7 +459,7 @@ def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: b
             else:
                 shown = default
             required = p["required"] if overloaded else default is None
-            out = {"name": name, "kind": kind, "required": required, "default": shown, "type": p["type"]}
+            out = parameter(name, kind, required, shown, p["type"])
         (positional if kind in POSITIONAL else keyword).append(out)
     absorbed = False
     for p in sig["params"]:
@@ -463,10 +467,10 @@ def combine(seen: list[list[Any]], sig: Json, somewhere: set[str], overloaded: b
             continue
         if p["kind"] in POSITIONAL and "var_positional" in stars:
             kind = p["kind"] if "var_keyword" in stars else "positional_only"
-            positional.append(dict(p, kind=kind))
+            positional.append(parameter(p["name"], kind, p["required"], p["default"], p["type"]))
             absorbed = True
         elif p["kind"] in ("keyword_only", "positional_or_keyword") and "var_keyword" in stars:
-            keyword.append(dict(p, kind="keyword_only"))
+            keyword.append(parameter(p["name"], "keyword_only", p["required"], p["default"], p["type"]))
             absorbed = True
     declared = {p["kind"]: p for p in sig["params"] if p["kind"] in VARIADIC}
     for kind in list(stars):
@@ -581,15 +585,26 @@ def prune(manifest: Json) -> None:
 
 
 def shorten(manifest: Json) -> None:
-    """Leave the documentation of an inherited member to the class of this manifest that defines it."""
+    """Leave out what goes without saying.
+
+    The documentation of an inherited member is left to the class of this manifest that defines it; what is false or
+    empty is absent.
+    """
     classes = manifest["classes"]
+    entries = [s for m in manifest["modules"].values() for s in m["names"].values()]
     for key, c in classes.items():
         for name, member in c["members"].items():
             home = member["from"]
             if home != key and home in classes:
                 other = classes[home]["members"].get(name)
-                if other is not None and other["doc"] == member["doc"]:
+                if other is not None and other.get("doc", "") == member["doc"]:
                     member["doc"] = ""
+            entries.append(member)
+    for entry in entries:
+        if entry.get("doc") == "":
+            del entry["doc"]
+        if entry.get("async") is False:
+            del entry["async"]
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------

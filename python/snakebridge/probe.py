@@ -119,13 +119,55 @@ def enum_class() -> Any:
     return module.Enum if module is not None else ()
 
 
-def signature_of(obj: Callable[..., Any]) -> Signature | None:
+def signature_of(obj: Any) -> Signature | None:
     """Return [[name, kind, default or None]] of a callable, or None if Python cannot tell."""
+    kind = type(obj)
+    if kind is types.FunctionType and not obj.__dict__:
+        return signature_of_function(obj)
+    if kind not in C_FUNCTIONS:
+        return read_signature(obj)
+    # The same few texts stand behind thousands of special methods.
+    key = (kind, getattr(obj, "__text_signature__", None), isinstance(getattr(obj, "__self__", None), types.ModuleType))
+    if key[1] is None:
+        return read_signature(obj)
+    if key not in _signatures:
+        _signatures[key] = read_signature(obj)
+    return _signatures[key]
+
+
+C_FUNCTIONS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.BuiltinFunctionType)
+_signatures: dict[tuple[type, str | None, bool], Signature | None] = {}
+
+
+def signature_of_function(f: types.FunctionType) -> Signature:
+    """Read a function without decorations, as inspect does, only faster."""
+    code = f.__code__
+    names = code.co_varnames
+    count, only, keywords = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
+    defaults = f.__defaults__ or ()
+    first = count - len(defaults)
+    out: Signature = []
+    for i in range(count):
+        default = source_text(defaults[i - first]) if i >= first else None
+        out.append([names[i], "positional_only" if i < only else "positional_or_keyword", default])
+    rest = count + keywords
+    if code.co_flags & inspect.CO_VARARGS:
+        out.append([names[rest], "var_positional", None])
+        rest += 1
+    for name in names[count : count + keywords]:
+        given = f.__kwdefaults__ is not None and name in f.__kwdefaults__
+        out.append([name, "keyword_only", source_text(f.__kwdefaults__[name]) if given else None])
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        out.append([names[rest], "var_keyword", None])
+    return out
+
+
+def read_signature(obj: Callable[..., Any]) -> Signature | None:
     try:
         sig = inspect.signature(obj)
     except BaseException:
         return None
-    out = []
+    out: Signature = []
     for p in sig.parameters.values():
         if type(p.name) is not str:
             return None

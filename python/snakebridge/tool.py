@@ -275,6 +275,7 @@ class Typing:
 
     def build_some(self, names: dict[str, list[str]]) -> None:
         files, broken = self.oracle.build(sorted({m for modules in names.values() for m in modules}))
+        gc.disable()  # mypy has enabled it
         for b in broken:
             owners = [n for n, modules in names.items() if b.module in modules or b.module.startswith(n + ".")]
             message = "%s has no types, its file does not parse: %s" % (b.module, b.message)

@@ -48,6 +48,8 @@ WHY = {
     T.TypeOfAny.implementation_artifact: "limitation",
 }
 UNANNOTATED: Json = {"k": "any", "why": "unannotated"}
+# Parts of packages whose types nobody asks for, unless they are bound.
+TESTS = ("testing", "tests", "test", "conftest")
 # So many files may fail to parse before mypy is given up.
 BROKEN_LIMIT = 20
 # Objects that a decorator of the standard library leaves, which lose the parameters of what they wrap.
@@ -92,7 +94,7 @@ class Oracle:
         self.finder = modulefinder.FindModuleCache(paths, self.fscache, options)
         self.typeshed = os.path.join(build.default_data_dir(), "typeshed", "stdlib")
 
-    def make_options(self, broken: list[Broken]) -> Options:
+    def make_options(self, left_out: list[str]) -> Options:
         options = Options()
         options.python_executable = self.python
         options.python_version = self.version
@@ -107,8 +109,8 @@ class Oracle:
         options.cache_dir = os.devnull
         options.raise_exceptions = True
         options.export_types = False
-        for b in broken:
-            options.per_module_options[b.module] = {"follow_imports": "skip", "follow_imports_for_stubs": True}
+        for module in left_out:
+            options.per_module_options[module] = {"follow_imports": "skip", "follow_imports_for_stubs": True}
         options.build_per_module_cache()
         return options
 
@@ -124,13 +126,19 @@ class Oracle:
         Raises StubError.
         """
         found = [m for m in modules if self.find(m) is not None]
+        # numpy.testing alone draws in unittest, asyncio and multiprocessing, a third of all that would be read.
+        tests = [top + "." + name for top in {m.split(".")[0] for m in found} for name in TESTS]
+        tests = sorted(t for t in tests if not any(m == t or m.startswith(t + ".") for m in found))
+        tests += [t + ".*" for t in tests]
         broken: list[Broken] = []
         while True:
             # One root that is new each time and imports the rest: these become silent imports, without bodies.
             text = "# %r\n%s\n" % (time.time(), "\n".join("import " + m for m in found))
             sources = [modulefinder.BuildSource(None, "_snakebridge_root_", text)]
             try:
-                result = build.build(sources, self.make_options(broken), fscache=self.fscache)
+                result = build.build(
+                    sources, self.make_options(tests + [b.module for b in broken]), fscache=self.fscache
+                )
             except CompileError as e:
                 module = e.module_with_blocker
                 message = e.messages[0] if e.messages else "mypy gave no reason"

@@ -143,8 +143,8 @@ def show_signature(sig: Json) -> str:
     """Write a SIG node on a line."""
     params = []
     for p in sig["params"]:
-        default = "" if p["default"] is None else " = " + p["default"]
-        must = "!" if p["required"] else ""
+        default = "" if p.get("default") is None else " = " + p["default"]
+        must = "!" if p.get("required") else ""
         params.append("%s%s%s: %s%s" % (MARKS.get(p["kind"], ""), p["name"], must, show_type(p["type"]), default))
     return "(%s) -> %s" % (", ".join(params), show_type(sig["returns"]))
 

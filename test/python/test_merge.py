@@ -251,7 +251,9 @@ def param(name: str, kind: str = "positional_or_keyword", default: str | None = 
 
 
 def show(sig: Json) -> list[tuple[Any, ...]]:
-    return [(p["name"], p["kind"], p["required"], p["default"], p["type"].get("n")) for p in sig["params"]]
+    return [
+        (p["name"], p["kind"], p.get("required", False), p.get("default"), p["type"].get("n")) for p in sig["params"]
+    ]
 
 
 NONE: Json = {"k": "none"}
