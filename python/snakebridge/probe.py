@@ -144,7 +144,7 @@ def signature_of_function(f: types.FunctionType) -> Signature:
     code = f.__code__
     names = code.co_varnames
     count, only, keywords = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
-    defaults = f.__defaults__ or ()
+    defaults, named = f.__defaults__ or (), f.__kwdefaults__ or {}
     first = count - len(defaults)
     out: Signature = []
     for i in range(count):
@@ -155,8 +155,7 @@ def signature_of_function(f: types.FunctionType) -> Signature:
         out.append([names[rest], "var_positional", None])
         rest += 1
     for name in names[count : count + keywords]:
-        given = f.__kwdefaults__ is not None and name in f.__kwdefaults__
-        out.append([name, "keyword_only", source_text(f.__kwdefaults__[name]) if given else None])
+        out.append([name, "keyword_only", source_text(named[name]) if name in named else None])
     if code.co_flags & inspect.CO_VARKEYWORDS:
         out.append([names[rest], "var_keyword", None])
     return out
