@@ -67,6 +67,7 @@ struct sbg_bindings {
     size_t library_count;
     struct sbg_map classes, aliases, typevars; /* by Python name */
     struct sbg_map claimed;                    /* every C identifier at file scope */
+    struct sbg_map reserved;                   /* words that no parameter or field may have */
     struct sbg_map enums, acceptors;
     struct sbg_enum **enum_list;
     struct sbg_acceptor **acceptor_list;
@@ -108,6 +109,7 @@ struct sbg_use {
     const char *value;     /* an option's default, or NULL */
     const char *python;    /* for the report: "numpy.mean: axis" */
     const char *enum_name; /* what an enum of an inline Literal would be called */
+    bool nested;           /* a member of a struct, which holds no struct itself */
 };
 struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *type,
                               const struct sbg_use *use);

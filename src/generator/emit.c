@@ -408,6 +408,7 @@ done:
     sbg_map_free(&b.aliases);
     sbg_map_free(&b.typevars);
     sbg_map_free(&b.claimed);
+    sbg_map_free(&b.reserved);
     sbg_map_free(&b.enums);
     sbg_map_free(&b.acceptors);
     free(b.enum_list);

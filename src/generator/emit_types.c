@@ -95,7 +95,12 @@ static void emit_enum(struct sbg_header *h, const struct sbg_enum *e)
 static struct sbg_ctype fields_of(struct sbg_bindings *b, const struct sbg_class *c)
 {
     const struct sbg_type type = { .kind = SBG_INST, .name = c->key };
-    const struct sbg_use use = { c->library, NULL, SBG_AS_RESULT, NULL, c->key, c->c_name };
+    const struct sbg_use use = {
+        .library = c->library,
+        .role = SBG_AS_RESULT,
+        .python = c->key,
+        .enum_name = c->c_name,
+    };
     return sbg_map_type(b, &type, &use);
 }
 

@@ -109,19 +109,31 @@ const char *sbg_claim(struct sbg_bindings *b, const char *wanted, const char *py
     return name;
 }
 
-const char *sbg_local_name(struct sbg_bindings *b, const char *python, const char *const *taken,
-                           size_t taken_count)
+static void reserve(struct sbg_bindings *b, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sbg_map_put(&b->reserved, words[i], (void *)(size_t)1);
+}
+
+static void reserve_words(struct sbg_bindings *b)
 {
     static const char *const ours[] = { "py",      "fn_",  "slots_",        "at_",     "opts_",
                                         "result_", "site", "only_by_name_", "int64_t", "size_t" };
+    reserve(b, keywords, sizeof keywords / sizeof *keywords);
+    reserve(b, macros, sizeof macros / sizeof *macros);
+    reserve(b, ours, sizeof ours / sizeof *ours);
+}
+
+const char *sbg_local_name(struct sbg_bindings *b, const char *python, const char *const *taken,
+                           size_t taken_count)
+{
     const char *name = sbg_word(&b->arena, python);
-    while (IS_IN(name, keywords) || IS_IN(name, macros) || IS_IN(name, ours) ||
-           strncmp(name, "sb_", 3) == 0 || strncmp(name, "SB", 2) == 0 ||
-           strncmp(name, "__", 2) == 0 || (name[0] == '_' && name[1] >= 'A' && name[1] <= 'Z') ||
-           sbg_map_get(&b->claimed, name) || is_in(name, taken, taken_count)) {
-        bool begins = name[0] == '_';
-        name = sbg_printf(&b->arena, begins ? "p%s" : "%s_", name);
-    }
+    if (strncmp(name, "sb_", 3) == 0 || strncmp(name, "SB", 2) == 0 ||
+        strncmp(name, "__", 2) == 0 || (name[0] == '_' && name[1] >= 'A' && name[1] <= 'Z'))
+        name = sbg_printf(&b->arena, "p%s%s", name[0] == '_' ? "" : "_", name);
+    while (sbg_map_get(&b->reserved, name) || sbg_map_get(&b->claimed, name) ||
+           is_in(name, taken, taken_count))
+        name = sbg_printf(&b->arena, "%s_", name);
     return name;
 }
 
@@ -501,6 +513,7 @@ static const char *header_of(struct sbg_bindings *b, const char *module)
 
 void sbg_assign_names(struct sbg_bindings *b)
 {
+    reserve_words(b);
     for (size_t l = 0; l < b->library_count; l++) {
         struct sbg_library *library = &b->libraries[l];
         library->types_header = library->standard

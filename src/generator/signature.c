@@ -241,12 +241,13 @@ static struct sbg_ctype result_of(struct sbg_bindings *b, const struct sbg_sourc
     }
     if (s->async)
         return (struct sbg_ctype) { .code = 'o' };
-    const struct sbg_use use = { s->library,
-                                 s->scope,
-                                 SBG_AS_RESULT,
-                                 NULL,
-                                 sbg_printf(&b->arena, "%s: result", s->python),
-                                 sbg_printf(&b->arena, "%s_returns", s->enum_name) };
+    const struct sbg_use use = {
+        .library = s->library,
+        .self = s->scope,
+        .role = SBG_AS_RESULT,
+        .python = sbg_printf(&b->arena, "%s: result", s->python),
+        .enum_name = sbg_printf(&b->arena, "%s_returns", s->enum_name),
+    };
     return sbg_map_type(b, sig->returns, &use);
 }
 
@@ -285,13 +286,14 @@ static struct sbg_arg make_arg(struct sbg_bindings *b, const struct sbg_source *
     struct sbg_arg arg = { .name = m->name, .value = option ? m->value : NULL };
     arg.c_name = sbg_local_name(b, m->name, names->taken, names->count);
     names->taken[names->count++] = arg.c_name;
-    const struct sbg_use use = { s->library,
-                                 s->scope,
-                                 option ? SBG_AS_OPTION : SBG_AS_PARAM,
-                                 arg.value,
-                                 sbg_printf(&b->arena, "%s: %s", s->python, m->name),
-                                 sbg_printf(&b->arena, "%s_%s", s->enum_name,
-                                            sbg_word(&b->arena, m->name)) };
+    const struct sbg_use use = {
+        .library = s->library,
+        .self = s->scope,
+        .role = option ? SBG_AS_OPTION : SBG_AS_PARAM,
+        .value = arg.value,
+        .python = sbg_printf(&b->arena, "%s: %s", s->python, m->name),
+        .enum_name = sbg_printf(&b->arena, "%s_%s", s->enum_name, sbg_word(&b->arena, m->name)),
+    };
     arg.type = sbg_map_type(b, union_of(b, m), &use);
     arg.annotation = annotation(b, m);
     return arg;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_DEPTH 40   /* of aliases and type variables inside each other */
+#define MAX_STEPS 5000 /* to flatten one type; more is dynamic */
 #define MAX_PARTS 128  /* of a union; more is dynamic */
 #define MAX_CLASSES 12 /* of an acceptor, before subclasses are added */
 #define MAX_MEMBERS 32 /* of a tuple as a struct */
@@ -34,10 +35,21 @@ bool sbg_same_type(const struct sbg_type *a, const struct sbg_type *b)
 
 /* ---- flattening ---- */
 
+struct flat {
+    struct sbg_bindings *b;
+    const struct sbg_class *self;
+    const struct sbg_type **out;
+    size_t count, room;
+    size_t steps; /* a recursive alias can double at each turn */
+};
+
 /* `type` with the alias's parameters replaced by its arguments. */
-static const struct sbg_type *substitute(struct sbg_bindings *b, const struct sbg_type *type,
+static const struct sbg_type *substitute(struct flat *f, const struct sbg_type *type,
                                          const struct sbg_alias *alias, const struct sbg_type *use)
 {
+    struct sbg_bindings *b = f->b;
+    if (f->steps++ > MAX_STEPS)
+        return type;
     if (type->kind == SBG_TVAR) {
         for (size_t i = 0; i < alias->param_count && i < use->item_count; i++)
             if (strcmp(alias->params[i], type->name) == 0)
@@ -46,7 +58,7 @@ static const struct sbg_type *substitute(struct sbg_bindings *b, const struct sb
     }
     struct sbg_type *copy = NULL;
     for (size_t i = 0; i < type->item_count; i++) {
-        const struct sbg_type *item = substitute(b, type->items[i], alias, use);
+        const struct sbg_type *item = substitute(f, type->items[i], alias, use);
         if (item == type->items[i])
             continue;
         if (!copy) {
@@ -60,17 +72,10 @@ static const struct sbg_type *substitute(struct sbg_bindings *b, const struct sb
     return copy ? copy : type;
 }
 
-struct flat {
-    struct sbg_bindings *b;
-    const struct sbg_class *self;
-    const struct sbg_type **out;
-    size_t count, room;
-};
-
 /* False: it could be anything. */
 static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
 {
-    if (depth > MAX_DEPTH)
+    if (depth > MAX_DEPTH || f->steps++ > MAX_STEPS)
         return false;
     switch (type->kind) {
     case SBG_ANY:
@@ -86,7 +91,7 @@ static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
             return false;
         const struct sbg_type *target = alias->target;
         if (alias->param_count)
-            target = substitute(f->b, target, alias, type);
+            target = substitute(f, target, alias, type);
         return flatten(f, target, depth + 1);
     }
     case SBG_TVAR: {
@@ -136,7 +141,7 @@ static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
 size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
                    const struct sbg_class *self, const struct sbg_type **out, size_t room)
 {
-    struct flat f = { b, self, out, 0, room };
+    struct flat f = { b, self, out, 0, room, 0 };
     return flatten(&f, type, 0) ? f.count : 0;
 }
 
@@ -579,6 +584,7 @@ static struct sbg_ctype struct_of(struct sbg_bindings *b, const struct join *j,
     const char **names = SBG_ARRAY(&b->arena, const char *, n);
     for (size_t i = 0; i < n; i++) {
         struct sbg_use member = *use;
+        member.nested = true;
         bool given = j->tuple->kind == SBG_TUPLE && j->tuple->item_count == n;
         if (c) { /* one struct, whatever the arguments of its class */
             member.library = c->library;
@@ -591,8 +597,8 @@ static struct sbg_ctype struct_of(struct sbg_bindings *b, const struct join *j,
         const struct sbg_type *type = given || !c ? j->tuple->items[i] : c->fields[i].type;
         struct sbg_ctype one = sbg_map_type(b, type, &member);
         bool hidden = c && one.cls && !sbg_sees(c->library, one.cls->library);
-        if (one.code == 't' || one.code == 'n')
-            one = dynamic(b, &member, "inside a tuple");
+        if (one.code == 'n')
+            one = dynamic(b, &member, "always None");
         if (hidden)
             one.cls = NULL;
         result.items[i] = one;
@@ -644,7 +650,9 @@ static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *typ
         /* An option that is None unless given needs no way to say None; all else does. */
         if (j->N && !default_none)
             return dynamic(b, use, "None or something else");
-        return result.code == 't' ? struct_of(b, j, use) : result;
+        if (result.code != 't')
+            return result;
+        return use->nested ? dynamic(b, use, "inside a tuple") : struct_of(b, j, use);
     }
 }
 

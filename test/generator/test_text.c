@@ -14,60 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- signatures ---- */
-
-/* The classes, aliases and type variables that signatures may use. */
-static const char world[] =
-    "\"classes\": {"
-    "\"m.Base\": {\"public\": \"m.Base\", \"module\": \"m\", \"name\": \"Base\", \"mro\": "
-    "[\"m.Base\"]},"
-    "\"m.Derived\": {\"public\": \"m.Derived\", \"module\": \"m\", \"name\": \"Derived\","
-    "  \"mro\": [\"m.Derived\", \"m.Base\"]},"
-    "\"m.Other\": {\"public\": \"m.Other\", \"module\": \"m\", \"name\": \"Other\", \"mro\": "
-    "[\"m.Other\"]},"
-    "\"m.Proto\": {\"public\": \"m.Proto\", \"module\": \"m\", \"name\": \"Proto\", \"mro\": "
-    "[\"m.Proto\"],"
-    "  \"flags\": [\"protocol\"]},"
-    "\"m.Color\": {\"public\": \"m.Color\", \"module\": \"m\", \"name\": \"Color\", \"mro\": "
-    "[\"m.Color\"],"
-    "  \"flags\": [\"enum\"]},"
-    "\"m.Level\": {\"public\": \"m.Level\", \"module\": \"m\", \"name\": \"Level\","
-    "  \"mro\": [\"m.Level\", \"enum.IntEnum\", \"builtins.int\"], \"flags\": [\"enum\"]},"
-    "\"m.Flags\": {\"public\": \"m.Flags\", \"module\": \"m\", \"name\": \"Flags\","
-    "  \"mro\": [\"m.Flags\", \"enum.IntFlag\", \"builtins.int\"], \"flags\": [\"enum\", "
-    "\"flag\"]},"
-    "\"m.Own\": {\"public\": \"m.Own\", \"module\": \"m\", \"name\": \"Own\", \"mro\": [\"m.Own\"],"
-    "  \"bases\": [\"enum.IntFlag\"], \"flags\": [\"enum\", \"flag\"]},"
-    "\"m.Point\": {\"public\": \"m.Point\", \"module\": \"m\", \"name\": \"Point\", \"mro\": "
-    "[\"m.Point\"],"
-    "  \"flags\": [\"namedtuple\"], \"fields\": [[\"x\", {\"k\": \"inst\", \"n\": "
-    "\"builtins.float\"}],"
-    "  [\"class\", {\"k\": \"inst\", \"n\": \"m.Base\"}]]}%s},"
-    "\"aliases\": {"
-    "\"m.Mode\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"lit\", \"of\": "
-    "\"builtins.str\", \"v\": \"r\"},"
-    "  {\"k\": \"lit\", \"of\": \"builtins.str\", \"v\": \"w+\"}]}},"
-    "\"m.MaybeMode\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"alias\", \"n\": "
-    "\"m.Mode\"}, {\"k\": \"none\"}]}},"
-    "\"m.Number\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"inst\", \"n\": "
-    "\"typing.SupportsFloat\"},"
-    "  {\"k\": \"inst\", \"n\": \"typing.SupportsIndex\"}]}},"
-    "\"m.Tree\": {\"target\": {\"k\": \"union\", \"i\": [{\"k\": \"inst\", \"n\": "
-    "\"builtins.int\"},"
-    "  {\"k\": \"alias\", \"n\": \"m.Tree\"}]}},"
-    "\"m.Or\": {\"params\": [\"m.T\"], \"target\": {\"k\": \"union\", \"i\": [{\"k\": \"tvar\", "
-    "\"n\": \"m.T\"},"
-    "  {\"k\": \"inst\", \"n\": \"m.Base\"}]}}},"
-    "\"typevars\": {\"m.T\": {}, \"m.B\": {\"bound\": {\"k\": \"inst\", \"n\": \"m.Base\"}},"
-    "\"m.AnyStr\": {\"values\": [{\"k\": \"inst\", \"n\": \"builtins.str\"}, {\"k\": \"inst\", "
-    "\"n\": \"builtins.bytes\"}]},"
-    "\"m.Same\": {\"values\": [{\"k\": \"inst\", \"n\": \"builtins.str\"}, {\"k\": \"inst\", "
-    "\"n\": \"typing.LiteralString\"}]},"
-    "\"m.D\": {\"default\": {\"k\": \"inst\", \"n\": \"builtins.int\"}}}";
+/* ---- signatures: the classes, aliases and type variables that they may use are in cases/world.json ---- */
 
 static void emit(const char *folder, const char *json, struct sbg_report *report)
 {
@@ -134,9 +86,28 @@ static void show_enums(const char *types, struct sbg_text *output)
     }
 }
 
+/* world[table][key] = the text of `form` with `part` in it. */
+static void put(json_t *world, const char *table, const char *key, const char *form,
+                const char *part)
+{
+    struct sbg_text text = { 0 };
+    json_error_t why;
+    const char *hole = strstr(form, "%s");
+    sbg_add_bytes(&text, form, (size_t)(hole - form));
+    sbg_addf(&text, "%s%s", part, hole + 2);
+    json_t *value = json_loads(text.ptr, 0, &why);
+    if (!value)
+        fail_msg("%s: %s", why.text, text.ptr);
+    json_t *object = json_object_get(world, table);
+    if (!object)
+        json_object_set_new(world, table, object = json_object());
+    json_object_set_new(object, key, value);
+    sbg_text_free(&text);
+}
+
 static void run_signature(const char *input, size_t number, struct sbg_text *output)
 {
-    struct sbg_text sigs = { 0 }, symbol = { 0 }, class = { 0 }, json = { 0 };
+    struct sbg_text sigs = { 0 }, symbol = { 0 };
     char *lines = strdup(input), *state, kind[32] = "function";
     (void)number;
     for (char *line = strtok_r(lines, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
@@ -155,9 +126,6 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
             fail_msg("cannot be read: %s", line);
     }
     free(lines);
-    bool member = strcmp(kind, "function") != 0 && strcmp(kind, "value") != 0 &&
-                  strcmp(kind, "callable") != 0 && strcmp(kind, "async") != 0 &&
-                  strcmp(kind, "new") != 0;
     bool typed = strcmp(kind, "value") == 0 || strcmp(kind, "property") == 0 ||
                  strcmp(kind, "settable") == 0;
     const char *shown = strcmp(kind, "settable") == 0 ? "property"
@@ -170,24 +138,30 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
     else
         sbg_addf(&symbol, "{\"kind\": \"%s\", \"async\": %s, \"sigs\": [%s]}", shown,
                  strcmp(kind, "async") == 0 ? "true" : "false", sigs.ptr ? sigs.ptr : "");
-    if (member || strcmp(kind, "new") == 0) {
-        sbg_add(&class, ", \"m.C\": {\"public\": \"m.C\", \"module\": \"m\", \"name\": \"C\","
-                        "\"mro\": [\"m.C\"], ");
-        if (member)
-            sbg_addf(&class, "\"members\": {\"%s\": %s}}",
-                     strcmp(kind, "dunder") == 0 ? "__getitem__" : "f", symbol.ptr);
-        else
-            sbg_addf(&class, "\"new\": [%s]}", sigs.ptr);
+
+    json_t *world = json_load_file(SB_TEST_SOURCE "/cases/world.json", 0, NULL);
+    assert_non_null(world);
+    bool module = strcmp(shown, "function") == 0 || strcmp(shown, "callable") == 0 ||
+                  strcmp(shown, "value") == 0;
+    if (module) {
+        put(world, "modules", "m", "{\"names\": {\"f\": %s}}", symbol.ptr);
+    } else {
+        put(world, "modules", "m", "{\"names\": {%s}}", "");
+        static const char class[] = "{\"public\": \"m.C\", \"module\": \"m\", \"name\": \"C\", "
+                                    "\"mro\": [\"m.C\"], ";
+        struct sbg_text form = { 0 };
+        bool constructor = strcmp(kind, "new") == 0;
+        sbg_addf(&form, constructor ? "%s\"new\": [%%s]}" : "%s\"members\": {\"%s\": %%s}}", class,
+                 strcmp(kind, "dunder") == 0 ? "__getitem__" : "f");
+        put(world, "classes", "m.C", form.ptr, constructor ? sigs.ptr : symbol.ptr);
+        sbg_text_free(&form);
     }
-    sbg_add(&json, "{\"format\": 1, \"library\": \"m\", \"prefix\": \"m\", ");
-    char *before = strstr(world, "%s");
-    sbg_add_bytes(&json, world, (size_t)(before - world));
-    sbg_addf(&json, "%s%s, \"modules\": {\"m\": {\"names\": {%s%s}}}}", class.ptr ? class.ptr : "",
-             before + 2, class.len ? "" : "\"f\": ", class.len ? "" : symbol.ptr);
+    char *json = json_dumps(world, 0);
+    json_decref(world);
 
     struct sbg_report report;
     char *folder = cases_folder();
-    emit(folder, json.ptr, &report);
+    emit(folder, json, &report);
     if (report.error)
         fail_msg("%s%s", input, report.error);
     char *header = read_in(folder, "py/m.h"), *types = read_in(folder, "py/m/_types.h");
@@ -202,8 +176,7 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
     sbg_report_free(&report);
     sbg_text_free(&sigs);
     sbg_text_free(&symbol);
-    sbg_text_free(&class);
-    sbg_text_free(&json);
+    free(json);
 }
 
 static void test_signatures(void **state)
