@@ -8,6 +8,7 @@ merge.py turns class names into run-time identities through `Reader.references`.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -77,7 +78,7 @@ class Broken:
         self.module = module
         where, found, rest = message.partition(": error: ")
         self.where = where if found else None
-        self.message = rest if found else message
+        self.message = re.sub(r"\s+\[[\w-]+\]$", "", rest if found else message)
 
 
 class Oracle:
