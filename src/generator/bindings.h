@@ -100,6 +100,8 @@ bool sbg_is_int(const struct sbg_bindings *b, const struct sbg_class *c);
 bool sbg_same_sigs(const struct sbg_sigs *a, const struct sbg_sigs *b);
 bool sbg_same_params(const struct sbg_sigs *a, const struct sbg_sigs *b);
 
+#define SBG_MAX_PARTS 128 /* of a union; more is dynamic */
+
 /* types.c */
 enum sbg_role { SBG_AS_PARAM, SBG_AS_OPTION, SBG_AS_RESULT };
 struct sbg_use {
@@ -113,13 +115,24 @@ struct sbg_use {
 };
 struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *type,
                               const struct sbg_use *use);
+/* "const char *", "numpy_ndarray", ...: the C type of a parameter, option field or result with this type. */
+const char *sbg_c_type(struct sbg_bindings *b, const struct sbg_ctype *type, enum sbg_role role);
+
+/* flatten.c */
 bool sbg_same_type(const struct sbg_type *a, const struct sbg_type *b);
 /* The types a type may be: unions flattened, aliases and type variables replaced. At most `room`; returns the count,
  * or 0 if it could be anything. */
 size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
                    const struct sbg_class *self, const struct sbg_type **out, size_t room);
-/* "const char *", "numpy_ndarray", ...: the C type of a parameter, option field or result with this type. */
-const char *sbg_c_type(struct sbg_bindings *b, const struct sbg_ctype *type, enum sbg_role role);
+
+/* enums.c */
+/* The enum of the literals among `parts`, with a member for None where `none` or the alias says so. */
+struct sbg_enum *sbg_enum_of(struct sbg_bindings *b, const struct sbg_type *type,
+                             const struct sbg_type *const *parts, size_t count, bool none,
+                             const struct sbg_use *use);
+/* The alias that is all of `type`, None aside, or NULL; and does it say None itself? */
+const struct sbg_alias *sbg_whole_alias(struct sbg_bindings *b, const struct sbg_type *type);
+bool sbg_says_none(struct sbg_bindings *b, const struct sbg_alias *alias);
 
 /* signature.c */
 struct sbg_source {

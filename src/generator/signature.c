@@ -1,200 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * signature.c - from a Python callable to its C functions. Overloads are merged by parameter; those that give another
+ * signature.c - from a Python callable to its C functions. Overloads are merged (overloads.c); those that give another
  * class because of a parameter that they require become functions of their own, if that keeps the result of the main
  * one typed. What cannot be merged without being wrong for one of them takes any arguments.
  */
-#include "bindings.h"
+#include "overloads.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A parameter as the overloads together have it. */
-struct merged {
-    const char *name;
-    const struct sbg_type **types;
-    size_t type_count;
-    const char *value;
-    size_t present;  /* in how many overloads */
-    size_t required; /* in how many of them */
-    size_t index;    /* its position, NO_INDEX if it is keyword-only or differs */
-    bool positional_only, keyword_only;
-};
-#define NO_INDEX ((size_t)-1)
-
-struct overloads {
-    const struct sbg_sig **sig;
-    size_t count;
-    struct merged *params;
-    size_t param_count;
-    const char *args; /* the name of *args, or NULL */
-    bool kwargs;
-};
-
-/* ---- merging ---- */
-
-static bool is_named(const struct sbg_param *p)
-{
-    return p->kind != SBG_VAR_POSITIONAL && p->kind != SBG_VAR_KEYWORD;
-}
-
-static bool is_positional(const struct sbg_param *p)
-{
-    return p->kind == SBG_POSITIONAL_ONLY || p->kind == SBG_POSITIONAL_OR_KEYWORD;
-}
-
-static size_t named_count(const struct sbg_sig *sig)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sig->count; i++)
-        n += is_named(&sig->params[i]);
-    return n;
-}
-
-static bool has_args(const struct sbg_sig *sig)
-{
-    for (size_t i = 0; i < sig->count; i++)
-        if (sig->params[i].kind == SBG_VAR_POSITIONAL)
-            return true;
-    return false;
-}
-
-static size_t required_count(const struct sbg_sig *sig)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sig->count; i++)
-        n += is_named(&sig->params[i]) && sig->params[i].required;
-    return n;
-}
-
-static struct merged *find_merged(struct overloads *o, const struct sbg_param *p, size_t index)
-{
-    for (size_t i = 0; i < o->param_count; i++)
-        if (p->kind != SBG_POSITIONAL_ONLY && !o->params[i].positional_only &&
-            strcmp(o->params[i].name, p->name) == 0)
-            return &o->params[i];
-    for (size_t i = 0; i < o->param_count && is_positional(p); i++)
-        if (o->params[i].index == index &&
-            (p->kind == SBG_POSITIONAL_ONLY || o->params[i].positional_only))
-            return &o->params[i];
-    return NULL;
-}
-
-static void merge_param(struct sbg_bindings *b, struct overloads *o, const struct sbg_param *p,
-                        size_t index)
-{
-    struct merged *m = find_merged(o, p, index);
-    if (!m) {
-        m = &o->params[o->param_count++];
-        m->name = p->name;
-        m->index = index;
-        m->types = SBG_ARRAY(&b->arena, const struct sbg_type *, o->count);
-        m->value = p->value;
-    }
-    m->present++;
-    m->required += p->required;
-    if (m->index != index)
-        m->index = NO_INDEX;
-    m->positional_only = m->positional_only || p->kind == SBG_POSITIONAL_ONLY;
-    m->keyword_only = m->keyword_only || p->kind == SBG_KEYWORD_ONLY;
-    if (!p->required && p->value && (!m->value || strcmp(m->value, "...") == 0))
-        m->value = p->value;
-    for (size_t i = 0; i < m->type_count; i++)
-        if (sbg_same_type(m->types[i], p->type))
-            return;
-    m->types[m->type_count++] = p->type;
-}
-
-static void merge_sig(struct sbg_bindings *b, struct overloads *o, const struct sbg_sig *sig)
-{
-    size_t index = 0;
-    for (size_t i = 0; i < sig->count; i++) {
-        const struct sbg_param *p = &sig->params[i];
-        if (p->kind == SBG_VAR_POSITIONAL && !o->args)
-            o->args = p->name;
-        o->kwargs = o->kwargs || p->kind == SBG_VAR_KEYWORD;
-        if (is_named(p))
-            merge_param(b, o, p, is_positional(p) ? index++ : NO_INDEX);
-    }
-}
-
-/* Positional ones first, by position; the others as they came. */
-static int by_index(const void *a, const void *b)
-{
-    const struct merged *x = a, *y = b;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static void merge(struct sbg_bindings *b, struct overloads *o)
-{
-    size_t room = 0, longest = 0;
-    for (size_t i = 0; i < o->count; i++) {
-        room += o->sig[i]->count;
-        if (has_args(o->sig[i]) < has_args(o->sig[longest]) ||
-            (has_args(o->sig[i]) == has_args(o->sig[longest]) &&
-             named_count(o->sig[i]) > named_count(o->sig[longest])))
-            longest = i;
-    }
-    o->params = SBG_ARRAY(&b->arena, struct merged, room);
-    o->param_count = 0;
-    o->args = NULL;
-    o->kwargs = false;
-    if (o->count)
-        merge_sig(b, o, o->sig[longest]);
-    for (size_t i = 0; i < o->count; i++)
-        if (i != longest)
-            merge_sig(b, o, o->sig[i]);
-    struct merged *sorted = SBG_ARRAY(&b->arena, struct merged, o->param_count);
-    size_t n = 0; /* a stable sort: qsort is none */
-    for (size_t i = 0; i < o->param_count; i++)
-        if (o->params[i].index != NO_INDEX)
-            sorted[n++] = o->params[i];
-    qsort(sorted, n, sizeof *sorted, by_index);
-    for (size_t i = 0; i < o->param_count; i++)
-        if (o->params[i].index == NO_INDEX)
-            sorted[n++] = o->params[i];
-    o->params = sorted;
-}
-
-static const struct sbg_type *union_of(struct sbg_bindings *b, const struct merged *m)
-{
-    if (m->type_count == 1)
-        return m->types[0];
-    struct sbg_type *type = SBG_NEW(&b->arena, struct sbg_type);
-    type->kind = SBG_UNION;
-    type->items = m->types;
-    type->item_count = m->type_count;
-    return type;
-}
-
-/* ---- which overloads get a function of their own ---- */
-
-/* The parameter can say one thing only: None, or one literal. */
-static bool is_fixed(struct sbg_bindings *b, const struct merged *m, const struct sbg_class *self)
-{
-    const struct sbg_type *parts[4];
-    size_t n = sbg_flatten(b, union_of(b, m), self, parts, 4);
-    return n == 1 && (parts[0]->kind == SBG_NONE || parts[0]->kind == SBG_LIT);
-}
-
-static struct merged *merged_named(struct overloads *o, const char *name)
-{
-    for (size_t i = 0; i < o->param_count; i++)
-        if (strcmp(o->params[i].name, name) == 0)
-            return &o->params[i];
-    return NULL;
-}
-
 /* The first parameter that `sig` requires, and that in `main` is not there or can say one thing only. */
 static const char *deciding(struct sbg_bindings *b, const struct sbg_sig *sig,
-                            struct overloads *main, const struct sbg_class *self)
+                            struct sbg_overloads *main, const struct sbg_class *self)
 {
     for (size_t i = 0; i < sig->count; i++) {
         const struct sbg_param *p = &sig->params[i];
-        if (!is_named(p) || !p->required || p->kind == SBG_POSITIONAL_ONLY)
+        if (!sbg_is_named(p) || !p->required || p->kind == SBG_POSITIONAL_ONLY)
             continue;
-        const struct merged *m = merged_named(main, p->name);
-        if (!m || (m->required < m->present && is_fixed(b, m, self)))
+        const struct sbg_merged *m = sbg_merged_named(main, p->name);
+        if (!m || (m->required < m->present && sbg_is_fixed(b, m, self)))
             return p->name;
     }
     return NULL;
@@ -251,7 +75,7 @@ static struct sbg_ctype result_of(struct sbg_bindings *b, const struct sbg_sourc
     return sbg_map_type(b, sig->returns, &use);
 }
 
-static struct sbg_ctype joined_result(const struct overloads *o, const struct sbg_sigs *all,
+static struct sbg_ctype joined_result(const struct sbg_overloads *o, const struct sbg_sigs *all,
                                       const struct sbg_ctype *results)
 {
     struct sbg_ctype joined = { 0 };
@@ -264,10 +88,10 @@ static struct sbg_ctype joined_result(const struct overloads *o, const struct sb
 
 /* ---- building ---- */
 
-static const char *annotation(struct sbg_bindings *b, const struct merged *m)
+static const char *annotation(struct sbg_bindings *b, const struct sbg_merged *m)
 {
     struct sbg_text text = { 0 }, clean = { 0 };
-    sbg_add_type(&text, union_of(b, m));
+    sbg_add_type(&text, sbg_union_of(b, m));
     sbg_add_comment(&clean, text.ptr, text.len, NULL, 70);
     const char *copy = sbg_copy(&b->arena, clean.ptr ? clean.ptr : "", clean.len);
     sbg_text_free(&text);
@@ -281,7 +105,7 @@ struct names {
 };
 
 static struct sbg_arg make_arg(struct sbg_bindings *b, const struct sbg_source *s,
-                               const struct merged *m, bool option, struct names *names)
+                               const struct sbg_merged *m, bool option, struct names *names)
 {
     struct sbg_arg arg = { .name = m->name, .value = option ? m->value : NULL };
     arg.c_name = sbg_local_name(b, m->name, names->taken, names->count);
@@ -294,7 +118,7 @@ static struct sbg_arg make_arg(struct sbg_bindings *b, const struct sbg_source *
         .python = sbg_printf(&b->arena, "%s: %s", s->python, m->name),
         .enum_name = sbg_printf(&b->arena, "%s_%s", s->enum_name, sbg_word(&b->arena, m->name)),
     };
-    arg.type = sbg_map_type(b, union_of(b, m), &use);
+    arg.type = sbg_map_type(b, sbg_union_of(b, m), &use);
     arg.annotation = annotation(b, m);
     return arg;
 }
@@ -322,41 +146,8 @@ static void add_variable(struct sbg_bindings *b, struct sbg_function *f, struct 
     names->taken[names->count++] = arg->c_name;
 }
 
-/* The overloads differ in how a parameter can be passed: no one call fits all of them. */
-static bool fits_no_call(const struct overloads *o)
-{
-    bool optional_before = false, keyword_before = false;
-    for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
-        bool required = m->required == o->count;
-        if (m->positional_only && (m->index == NO_INDEX || m->index != i || keyword_before ||
-                                   (required && optional_before)))
-            return true;
-        optional_before = optional_before || !required;
-        keyword_before = keyword_before || (!required && !m->positional_only) ||
-                         m->index == NO_INDEX || m->keyword_only;
-    }
-    return false;
-}
-
-/* A parameter's only value is what it is anyway. */
-static bool says_nothing(struct sbg_bindings *b, const struct merged *m, bool decides,
-                         const struct sbg_class *self)
-{
-    const struct sbg_type *parts[4];
-    size_t n = sbg_flatten(b, union_of(b, m), self, parts, 4);
-    if (n != 1)
-        return false;
-    if (parts[0]->kind == SBG_NONE)
-        return true;
-    if (parts[0]->kind != SBG_LIT)
-        return false;
-    return decides || (parts[0]->lit.kind == 'b' && m->value &&
-                       strcmp(m->value, *parts[0]->lit.text == '1' ? "True" : "False") == 0);
-}
-
-static void add_lines(struct sbg_bindings *b, const struct sbg_source *s, const struct overloads *o,
-                      struct sbg_function *f)
+static void add_lines(struct sbg_bindings *b, const struct sbg_source *s,
+                      const struct sbg_overloads *o, struct sbg_function *f)
 {
     size_t shown = o->count > 3 ? 3 : o->count;
     f->lines = SBG_ARRAY(&b->arena, const char *, shown + 1);
@@ -407,7 +198,7 @@ static void loosen(struct sbg_arg *arg)
 
 /* Takes what it is given: any arguments, keywords by SB_KW. */
 static struct sbg_function *make_open(struct sbg_bindings *b, const struct sbg_source *s,
-                                      const struct overloads *o, struct sbg_ctype returns)
+                                      const struct sbg_overloads *o, struct sbg_ctype returns)
 {
     struct names names = { 0 };
     struct sbg_function *f = begin(b, s, 0, &names);
@@ -434,11 +225,11 @@ static bool mentions(const char *const *words, size_t count, const char *word)
 }
 
 static void add_required(struct sbg_bindings *b, const struct sbg_source *s,
-                         const struct overloads *o, struct sbg_function *f, struct names *names)
+                         const struct sbg_overloads *o, struct sbg_function *f, struct names *names)
 {
     bool in_order = true; /* what stands before is passed by position */
     for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
+        const struct sbg_merged *m = &o->params[i];
         in_order = in_order && m->required == o->count && m->index == i;
         if (m->required != o->count)
             continue;
@@ -449,13 +240,13 @@ static void add_required(struct sbg_bindings *b, const struct sbg_source *s,
 }
 
 static void add_optional(struct sbg_bindings *b, const struct sbg_source *s,
-                         const struct overloads *o, struct sbg_function *f, struct names *names,
+                         const struct sbg_overloads *o, struct sbg_function *f, struct names *names,
                          const char *const *deciders, size_t decider_count)
 {
     for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
+        const struct sbg_merged *m = &o->params[i];
         bool decides = mentions(deciders, decider_count, m->name);
-        if (m->required == o->count || says_nothing(b, m, decides, s->scope) ||
+        if (m->required == o->count || sbg_says_nothing(b, m, decides, s->scope) ||
             (o->args && m->positional_only))
             continue;
         struct sbg_arg arg = make_arg(b, s, m, true, names);
@@ -472,20 +263,20 @@ static bool is_passed_on(const char *name)
 /* Adds to `out` the function of some overloads. *args with options beside them: behind required parameters, *args that
  * are called just so are handed on to something, which few calls use, and get a function of their own; else they are
  * what the call is about (*operands, *shape), and the options are keywords by SB_KW. */
-static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct overloads *o,
+static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct sbg_overloads *o,
                     struct sbg_ctype returns, const char *const *deciders, size_t decider_count,
                     const char *note, struct sbg_function **out)
 {
-    merge(b, o);
+    sbg_merge(b, o);
     size_t required = 0, keyword_only = 0, optional = 0;
     for (size_t i = 0; i < o->param_count; i++) {
-        const struct merged *m = &o->params[i];
+        const struct sbg_merged *m = &o->params[i];
         required += m->required == o->count;
-        keyword_only += m->required == o->count && (m->keyword_only || m->index == NO_INDEX);
+        keyword_only += m->required == o->count && (m->keyword_only || m->index == SBG_NO_INDEX);
         optional += m->required != o->count;
     }
     bool apart = o->args && required && optional && is_passed_on(o->args);
-    if (!o->count || fits_no_call(o) || (o->args && !apart && keyword_only)) {
+    if (!o->count || sbg_fits_no_call(o) || (o->args && !apart && keyword_only)) {
         out[0] = make_open(b, s, o, returns);
         return 1;
     }
@@ -520,72 +311,23 @@ static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct o
     return 2;
 }
 
-/* A stub says of a call that it fails: by a parameter or a result that is Never. */
-static bool cannot_be(const struct sbg_sig *sig)
-{
-    for (size_t i = 0; i < sig->count; i++)
-        if (sig->params[i].type->kind == SBG_NEVER)
-            return true;
-    return sig->returns->kind == SBG_NEVER;
-}
-
-/* The one literal that the parameter takes is not its default: who means this overload has to give it. */
-static bool must_be_given(struct sbg_bindings *b, const struct sbg_param *p,
-                          const struct sbg_class *self)
-{
-    const struct sbg_type *parts[2];
-    if (p->required || !p->value || sbg_flatten(b, p->type, self, parts, 2) != 1 ||
-        parts[0]->kind != SBG_LIT || parts[0]->lit.kind != 'b')
-        return false;
-    bool yes = strcmp(p->value, "True") == 0, no = strcmp(p->value, "False") == 0;
-    return (yes || no) && yes != (*parts[0]->lit.text == '1');
-}
-
-/* The overloads that can be called, all of them if none can, with what each of them requires. */
-static const struct sbg_sigs *possible(struct sbg_bindings *b, const struct sbg_source *s)
-{
-    const struct sbg_sigs *all = s->sigs;
-    struct sbg_sigs *some = SBG_NEW(&b->arena, struct sbg_sigs);
-    some->sig = SBG_ARRAY(&b->arena, struct sbg_sig, all->count);
-    for (int strict = 1; strict >= 0 && !some->count; strict--)
-        for (size_t i = 0; i < all->count; i++)
-            if (!strict || !cannot_be(&all->sig[i]))
-                some->sig[some->count++] = all->sig[i];
-    for (size_t i = 0; i < some->count; i++) {
-        struct sbg_sig *sig = &some->sig[i];
-        struct sbg_param *params = SBG_ARRAY(&b->arena, struct sbg_param, sig->count);
-        size_t kept = 0;
-        for (size_t p = 0; p < sig->count; p++) {
-            if (s->self && strcmp(sig->params[p].name, "self") == 0)
-                continue; /* a stub's parameters in another order than the code's: it is there already */
-            params[kept] = sig->params[p];
-            params[kept].required = params[kept].required ||
-                                    (some->count > 1 && must_be_given(b, &params[kept], s->scope));
-            kept++;
-        }
-        sig->params = params;
-        sig->count = kept;
-    }
-    return some;
-}
-
 size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *source,
                           struct sbg_function ***out_list)
 {
     struct sbg_source callable = *source;
     const struct sbg_source *s = &callable;
-    callable.sigs = possible(b, source);
+    callable.sigs = sbg_possible(b, source);
     size_t n = s->sigs->count;
     struct sbg_ctype *results = SBG_ARRAY(&b->arena, struct sbg_ctype, n);
     const char **decides = SBG_ARRAY(&b->arena, const char *, n); /* NULL: of the main function */
     const char **deciders = SBG_ARRAY(&b->arena, const char *, n);
     struct sbg_function **out = SBG_ARRAY(&b->arena, struct sbg_function *, 2 * n + 2);
     size_t decider_count = 0, out_count = 0, main_at = 0;
-    struct overloads main = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
+    struct sbg_overloads main = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
     *out_list = out;
     for (size_t i = 0; i < n; i++) {
         results[i] = result_of(b, s, &s->sigs->sig[i]);
-        if (required_count(&s->sigs->sig[i]) < required_count(&s->sigs->sig[main_at]))
+        if (sbg_required_count(&s->sigs->sig[i]) < sbg_required_count(&s->sigs->sig[main_at]))
             main_at = i;
     }
     if (!n) {
@@ -597,7 +339,7 @@ size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *sourc
     for (size_t i = 0; i < n; i++)
         if (same_result(&results[i], &results[main_at]))
             main.sig[main.count++] = &s->sigs->sig[i];
-    merge(b, &main);
+    sbg_merge(b, &main);
     for (size_t i = 0; i < n; i++)
         if (!same_result(&results[i], &results[main_at]) && results[i].code != 'v')
             decides[i] = deciding(b, &s->sigs->sig[i], &main, s->scope);
@@ -606,12 +348,12 @@ size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *sourc
         if (!decides[i])
             main.sig[main.count++] = &s->sigs->sig[i];
     struct sbg_ctype returns = joined_result(&main, s->sigs, results);
-    merge(b, &main);
+    sbg_merge(b, &main);
     for (size_t i = 0; i < n; i++) {
         if (!decides[i])
             continue;
-        const struct merged *m = merged_named(&main, decides[i]);
-        if (returns.code != 'v' && m && !is_fixed(b, m, s->scope))
+        const struct sbg_merged *m = sbg_merged_named(&main, decides[i]);
+        if (returns.code != 'v' && m && !sbg_is_fixed(b, m, s->scope))
             returns = join_results(returns, results[i]); /* it may be given to the main one too */
         if (!mentions(deciders, decider_count, decides[i]))
             deciders[decider_count++] = decides[i];
@@ -624,7 +366,7 @@ size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *sourc
     }
     out_count = build(b, s, &main, returns, deciders, decider_count, NULL, out);
     for (size_t d = 0; d < decider_count; d++) {
-        struct overloads own = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
+        struct sbg_overloads own = { .sig = SBG_ARRAY(&b->arena, const struct sbg_sig *, n) };
         for (size_t i = 0; i < n; i++)
             if (decides[i] && strcmp(decides[i], deciders[d]) == 0)
                 own.sig[own.count++] = &s->sigs->sig[i];
@@ -654,7 +396,7 @@ struct sbg_function *sbg_make_access(struct sbg_bindings *b, const struct sbg_so
     sbg_text_free(&text);
     sbg_text_free(&clean);
     if (s->op == 's') {
-        struct merged value = { .name = "value", .types = &type, .type_count = 1 };
+        struct sbg_merged value = { .name = "value", .types = &type, .type_count = 1 };
         f->params[f->param_count++] = make_arg(b, s, &value, false, &names);
         f->returns.code = 'n';
     } else {

@@ -1,149 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * types.c - Python types to C types. A type is flattened to the plain types it may be (unions, aliases and type
- * variables replaced); each of these has a code of the signature grammar, and the codes are joined. What has no exact
- * join is dynamic: a C type is promised only where every value of the Python type has it.
+ * types.c - Python types to C types. A type is flattened to the plain types that it may be (flatten.c); each of these has
+ * a code of the signature grammar, and the codes are joined. What has no exact join is dynamic: a C type is promised
+ * only where every value of the Python type has it.
  */
 #include "bindings.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 40   /* of aliases and type variables inside each other */
-#define MAX_STEPS 5000 /* to flatten one type; more is dynamic */
-#define MAX_PARTS 128  /* of a union; more is dynamic */
 #define MAX_CLASSES 12 /* of an acceptor, before subclasses are added */
 #define MAX_MEMBERS 32 /* of a tuple as a struct */
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-bool sbg_same_type(const struct sbg_type *a, const struct sbg_type *b)
-{
-    if (a == b)
-        return true;
-    if (a->kind != b->kind || a->item_count != b->item_count || !same_text(a->name, b->name) ||
-        a->lit.kind != b->lit.kind || !same_text(a->lit.text, b->lit.text))
-        return false;
-    for (size_t i = 0; i < a->item_count; i++)
-        if (!sbg_same_type(a->items[i], b->items[i]))
-            return false;
-    return true;
-}
-
-/* ---- flattening ---- */
-
-struct flat {
-    struct sbg_bindings *b;
-    const struct sbg_class *self;
-    const struct sbg_type **out;
-    size_t count, room;
-    size_t steps; /* a recursive alias can double at each turn */
-};
-
-/* `type` with the alias's parameters replaced by its arguments. */
-static const struct sbg_type *substitute(struct flat *f, const struct sbg_type *type,
-                                         const struct sbg_alias *alias, const struct sbg_type *use)
-{
-    struct sbg_bindings *b = f->b;
-    if (f->steps++ > MAX_STEPS)
-        return type;
-    if (type->kind == SBG_TVAR) {
-        for (size_t i = 0; i < alias->param_count && i < use->item_count; i++)
-            if (strcmp(alias->params[i], type->name) == 0)
-                return use->items[i];
-        return type;
-    }
-    struct sbg_type *copy = NULL;
-    for (size_t i = 0; i < type->item_count; i++) {
-        const struct sbg_type *item = substitute(f, type->items[i], alias, use);
-        if (item == type->items[i])
-            continue;
-        if (!copy) {
-            copy = SBG_NEW(&b->arena, struct sbg_type);
-            *copy = *type;
-            copy->items = SBG_ARRAY(&b->arena, const struct sbg_type *, type->item_count);
-            memcpy(copy->items, type->items, type->item_count * sizeof *type->items);
-        }
-        copy->items[i] = item;
-    }
-    return copy ? copy : type;
-}
-
-/* False: it could be anything. */
-static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
-{
-    if (depth > MAX_DEPTH || f->steps++ > MAX_STEPS)
-        return false;
-    switch (type->kind) {
-    case SBG_ANY:
-        return false;
-    case SBG_UNION:
-        for (size_t i = 0; i < type->item_count; i++)
-            if (!flatten(f, type->items[i], depth + 1))
-                return false;
-        return true;
-    case SBG_ALIAS: {
-        const struct sbg_alias *alias = sbg_map_get(&f->b->aliases, type->name);
-        if (!alias)
-            return false;
-        const struct sbg_type *target = alias->target;
-        if (alias->param_count)
-            target = substitute(f, target, alias, type);
-        return flatten(f, target, depth + 1);
-    }
-    case SBG_TVAR: {
-        const struct sbg_typevar *t = sbg_map_get(&f->b->typevars, type->name);
-        if (!t)
-            return false;
-        for (size_t i = 0; i < t->value_count; i++)
-            if (!flatten(f, t->values[i], depth + 1))
-                return false;
-        if (t->value_count)
-            return true;
-        const struct sbg_type *instead = t->bound ? t->bound : t->fallback;
-        return instead && flatten(f, instead, depth + 1);
-    }
-    case SBG_NEVER:
-        if (depth > 0)
-            return true; /* adds nothing to a union */
-        break;
-    case SBG_INST:
-    case SBG_NONE:
-    case SBG_LIT:
-    case SBG_TUPLE:
-    case SBG_TYPEDDICT:
-    case SBG_CALL:
-    case SBG_TYPE:
-    case SBG_SELF:
-        break;
-    }
-    const struct sbg_type *part = type;
-    if (type->kind == SBG_SELF) {
-        if (!f->self)
-            return false;
-        struct sbg_type *inst = SBG_NEW(&f->b->arena, struct sbg_type);
-        inst->kind = SBG_INST;
-        inst->name = f->self->key;
-        part = inst;
-    }
-    for (size_t i = 0; i < f->count; i++)
-        if (sbg_same_type(f->out[i], part))
-            return true;
-    if (f->count == f->room)
-        return false;
-    f->out[f->count++] = part;
-    return true;
-}
-
-size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
-                   const struct sbg_class *self, const struct sbg_type **out, size_t room)
-{
-    struct flat f = { b, self, out, 0, room, 0 };
-    return flatten(&f, type, 0) ? f.count : 0;
-}
 
 /* ---- one part of a union ---- */
 
@@ -267,152 +134,6 @@ static struct part part_of(struct sbg_bindings *b, const struct sbg_type *type, 
     return (struct part) { 'v', NULL };
 }
 
-/* ---- enums ---- */
-
-/* What a character is called in an identifier; NULL: a blank, as most punctuation is. */
-static const char *spelled(char c, bool alone)
-{
-    static const struct {
-        char c;
-        const char *word;
-    } words[] = { { '<', "less" },  { '>', "greater" },  { '=', "equal" }, { '|', "bar" },
-                  { '+', "plus" },  { '!', "not" },      { '*', "star" },  { '%', "percent" },
-                  { '&', "and" },   { '^', "caret" },    { '~', "tilde" }, { '@', "at" },
-                  { '#', "hash" },  { '$', "dollar" },   { '?', "mark" },  { '-', "minus" },
-                  { '.', "dot" },   { ',', "comma" },    { '/', "slash" }, { ':', "colon" },
-                  { ' ', "space" }, { ';', "semicolon" } };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (words[i].c == c)
-            return alone || i < 13 ? words[i].word : NULL;
-    return NULL;
-}
-
-static bool is_word_char(char c)
-{
-    return (c >= '0' && c <= '9') || ((unsigned char)c | 32U) - 'a' < 26U;
-}
-
-static void add_enumerator(struct sbg_bindings *b, struct sbg_enum *e, const char *value)
-{
-    struct sbg_text word = { 0 };
-    const char *ascii = sbg_word(&b->arena, value);
-    bool alone = true;
-    for (const char *p = ascii; *p; p++)
-        alone = alone && !is_word_char(*p);
-    if (ascii[0] == '-' && !alone) {
-        sbg_add(&word, "minus_");
-        ascii++;
-    }
-    for (const char *p = ascii; *p; p++) {
-        const char *spell = is_word_char(*p) ? NULL : spelled(*p, alone);
-        if (spell)
-            sbg_addf(&word, "%s%s%s", word.len && word.ptr[word.len - 1] != '_' ? "_" : "", spell,
-                     p[1] && !alone ? "_" : "");
-        else
-            sbg_add_char(&word, is_word_char(*p) ? *p : '_');
-    }
-    const char *name = sbg_printf(&b->arena, "%s_%s", e->c_name, word.len ? word.ptr : "empty");
-    sbg_text_free(&word);
-    e->enumerators[e->count++] =
-        sbg_claim(b, name, sbg_printf(&b->arena, "%s of %s", value, e->c_name));
-}
-
-static void add_detail(struct sbg_text *to, const struct sbg_literal *lit)
-{
-    sbg_add_char(to, lit->kind);
-    for (const unsigned char *p = (const unsigned char *)lit->text; *p; p++) {
-        bool plain = (*p >= '0' && *p <= '9') || ((*p | 32U) - 'a') < 26U || *p > 0x7f ||
-                     *p == '_' || *p == '-' || *p == '.';
-        if (plain)
-            sbg_add_char(to, (char)*p);
-        else
-            sbg_addf(to, "%%%02X", *p);
-    }
-}
-
-/* The alias that is all of `type`, None aside: it names the enum. */
-static const struct sbg_alias *whole_alias(struct sbg_bindings *b, const struct sbg_type *type)
-{
-    const struct sbg_alias *found = NULL;
-    if (type->kind == SBG_ALIAS && type->item_count == 0) {
-        found = sbg_map_get(&b->aliases, type->name);
-    } else if (type->kind == SBG_UNION) {
-        for (size_t i = 0; i < type->item_count; i++) {
-            if (type->items[i]->kind == SBG_NONE)
-                continue;
-            if (found || type->items[i]->kind != SBG_ALIAS)
-                return NULL;
-            found = whole_alias(b, type->items[i]);
-            if (!found)
-                return NULL;
-        }
-    }
-    return found;
-}
-
-/* Does the alias itself say None? Then the enum has a member for it. */
-static bool says_none(struct sbg_bindings *b, const struct sbg_alias *alias)
-{
-    const struct sbg_type *parts[MAX_PARTS];
-    size_t n = alias ? sbg_flatten(b, alias->target, NULL, parts, MAX_PARTS) : 0;
-    for (size_t i = 0; i < n; i++)
-        if (parts[i]->kind == SBG_NONE)
-            return true;
-    return false;
-}
-
-static struct sbg_enum *enum_of(struct sbg_bindings *b, const struct sbg_type *type,
-                                const struct sbg_type *const *parts, size_t count, bool none,
-                                const struct sbg_use *use)
-{
-    struct sbg_text detail = { 0 };
-    size_t values = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i]->kind != SBG_LIT)
-            continue;
-        if (values++)
-            sbg_add_char(&detail, ';');
-        add_detail(&detail, &parts[i]->lit);
-    }
-    const struct sbg_alias *alias = whole_alias(b, type);
-    none = alias ? says_none(b, alias) : none;
-    if (none)
-        sbg_add(&detail, ";n");
-    const char *base;
-    if (alias) {
-        const char *dot = strrchr(alias->name, '.'), *last = dot ? dot + 1 : alias->name;
-        last += strspn(last, "_");
-        base = sbg_printf(&b->arena, "%s_%s", alias->library->prefix, sbg_word(&b->arena, last));
-    } else {
-        base = use->enum_name;
-    }
-    const char *owner = alias ? alias->name : base;
-    const char *key = sbg_printf(&b->arena, "%s=%s", owner, detail.ptr);
-    struct sbg_enum *e = sbg_map_get(&b->enums, key);
-    if (!e) {
-        e = SBG_NEW(&b->arena, struct sbg_enum);
-        e->detail = sbg_copy(&b->arena, detail.ptr, detail.len);
-        e->library = alias ? alias->library : use->library;
-        e->c_name = sbg_claim(b, base, owner);
-        e->enumerators = SBG_ARRAY(&b->arena, const char *, values + 1);
-        for (size_t i = 0; i < count; i++)
-            if (parts[i]->kind == SBG_LIT)
-                add_enumerator(b, e,
-                               parts[i]->lit.kind != 'b'    ? parts[i]->lit.text
-                               : *parts[i]->lit.text == '1' ? "True"
-                                                            : "False");
-        if (none)
-            add_enumerator(b, e, "None");
-        e->comment = alias ? alias->name : use->python;
-        sbg_map_put(&b->enums, key, e);
-        b->enum_list = sbg_resize(b->enum_list, (b->enum_count + 1) * sizeof(struct sbg_enum *));
-        b->enum_list[b->enum_count++] = e;
-        b->report->enums++;
-    }
-    sbg_text_free(&detail);
-    return e;
-}
-
 /* ---- acceptors ---- */
 
 static int by_c_name(const void *a, const void *b)
@@ -469,7 +190,7 @@ static struct sbg_acceptor *acceptor_of(struct sbg_bindings *b, const struct sbg
 struct join {
     size_t i, d, b, s, y, v, I, D, l, t, n, N, u; /* how many parts have the code */
     size_t literal_s, literal_i, literal_b;
-    const struct sbg_class *classes[MAX_PARTS];
+    const struct sbg_class *classes[SBG_MAX_PARTS];
     size_t class_count;
     const struct sbg_type *tuple;
     const struct sbg_class *tuple_class;
@@ -626,7 +347,7 @@ static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *typ
         if (j->class_count > 1) {
             result = dynamic(b, use, "a union of classes");
             if (use->role == SBG_AS_PARAM && j->class_count <= MAX_CLASSES) {
-                const struct sbg_class *classes[MAX_PARTS];
+                const struct sbg_class *classes[SBG_MAX_PARTS];
                 memcpy(classes, j->classes, sizeof classes);
                 result.accepts = acceptor_of(b, classes, j->class_count, use);
             }
@@ -636,15 +357,16 @@ static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *typ
         result.none = j->N > 0;
         return result;
     case 's':
+    case 'y':
         if (use->role != SBG_AS_RESULT)
-            result.none = j->N > 0; /* NULL is None */
+            result.none = j->N > 0; /* a NULL pointer is None */
         else if (j->N)
             return dynamic(b, use, "text or None");
         return result;
     default:
-        if (result.code == 'e' && !(j->N && whole_alias(b, type) &&
-                                    !says_none(b, whole_alias(b, type)) && !default_none)) {
-            result.en = enum_of(b, type, parts, count, j->N && !default_none, use);
+        if (result.code == 'e' && !(j->N && sbg_whole_alias(b, type) &&
+                                    !sbg_says_none(b, sbg_whole_alias(b, type)) && !default_none)) {
+            result.en = sbg_enum_of(b, type, parts, count, j->N && !default_none, use);
             return result;
         }
         /* An option that is None unless given needs no way to say None; all else does. */
@@ -659,8 +381,8 @@ static struct sbg_ctype typed(struct sbg_bindings *b, const struct sbg_type *typ
 struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *type,
                               const struct sbg_use *use)
 {
-    const struct sbg_type *parts[MAX_PARTS];
-    size_t count = sbg_flatten(b, type, use->self, parts, MAX_PARTS);
+    const struct sbg_type *parts[SBG_MAX_PARTS];
+    size_t count = sbg_flatten(b, type, use->self, parts, SBG_MAX_PARTS);
     if (!count)
         return dynamic(b, use, type->kind == SBG_ANY && type->name ? type->name : "anything");
     struct join j = { 0 };
