@@ -107,7 +107,7 @@ static void api_interrupt(struct sb_engine_session *s, uint64_t seq)
 
 static struct sb_engine_session *api_open(uint32_t tag)
 {
-    return sb__session_new(tag);
+    return tag && tag >> (64 - SB_ID_TAG_SHIFT) == 0 ? sb__session_new(tag) : NULL;
 }
 
 static void api_close(struct sb_engine_session *s)

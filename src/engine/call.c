@@ -9,6 +9,7 @@
 #include "engine/output.h"
 
 #define SMALL_ARGUMENTS 14
+#define ANSWER_KEPT (1u << 20)               /* bytes of the answer's buffer that outlive it */
 #define COLD __attribute__((cold, noinline)) /* keeps the hot path's frame small */
 #define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
 
@@ -556,6 +557,8 @@ int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
     struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
     if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0)
         sb__session_recover(s);
+    if (SB_UNLIKELY(s->answer.cap > ANSWER_KEPT))
+        sb__buf_reset(&s->answer);
     s->answer.len = 0;
     s->request = h;
     s->late = false;

@@ -21,12 +21,16 @@ static PyObject *negative(uint64_t n) /* -1 - n */
     return value;
 }
 
-static PyObject *bignum(struct sb_reader *r, bool below_zero)
+static PyObject *bignum(struct sb_engine_session *s, struct sb_reader *r, bool below_zero)
 {
     const char *p;
     size_t n;
     if (!sb__read_string(r, SB_MAJOR_BYTES, &p, &n))
         return NULL;
+    if (n > SB_MAX_INT_BYTES) {
+        sb__fault(s, SB_E_LIMIT, "an integer of more than %d bytes", SB_MAX_INT_BYTES);
+        return NULL;
+    }
     PyObject *args[3] = { (PyObject *)&PyLong_Type, PyBytes_FromStringAndSize(p, (Py_ssize_t)n),
                           sb__py.str.big };
     if (!args[1])
@@ -159,7 +163,7 @@ static PyObject *tagged(struct sb_engine_session *s, struct sb_reader *r, uint64
     switch (tag) {
     case SB_TAG_BIGNUM:
     case SB_TAG_NEGATIVE_BIGNUM:
-        return bignum(r, tag == SB_TAG_NEGATIVE_BIGNUM);
+        return bignum(s, r, tag == SB_TAG_NEGATIVE_BIGNUM);
     case SB_TAG_IDENTIFIER: {
         if (!sb__read_uint(r, &n))
             return NULL;

@@ -26,7 +26,7 @@ struct sb_engine_api {
      * refused by name). Signal handlers stay as they are. The GIL is free afterwards. 0, or -1 with
      * `error` filled. */
     int (*start)(const struct sb_engine_start *how, char *error, size_t cap);
-    /* A session for frames of `tag`. NULL for want of memory. Both may be called from any thread
+    /* A session for frames of `tag`, which has 16 bits and is not 0. NULL for want of memory. Both may be called from any thread
      * without the GIL. */
     struct sb_engine_session *(*open)(uint32_t tag);
     /* Drops it with all its objects. */

@@ -102,16 +102,34 @@ def without_ours(trace):
 
 def describe(error):
     """Type, message, traceback and the names of all its classes."""
-    import traceback
-
     kind = type(error)
     try:
         message = str(error)
     except Exception:
         message = "<exception str() failed>"
-    lines = traceback.format_exception(kind, error, without_ours(error.__traceback__))
     names = ["%s.%s" % (c.__module__, c.__qualname__) for c in kind.__mro__]
-    return name_of(kind), message, "".join(lines), names
+    return name_of(kind), message, trace_of(kind, error, message), names
+
+
+# What these print is more than their message.
+TALKATIVE = (SyntaxError, AttributeError, NameError, ImportError)
+
+
+def trace_of(kind, error, message):
+    """What Python would print. KeyError, StopIteration and the like, raised by C code, come often and have no frames."""
+    if (
+        error.__traceback__ is None
+        and error.__cause__ is None
+        and error.__context__ is None
+        and kind.__module__ == "builtins"
+        and not isinstance(error, TALKATIVE)
+        and not hasattr(error, "__notes__")
+        and not hasattr(error, "exceptions")
+    ):
+        return "%s: %s\n" % (kind.__qualname__, message) if message else kind.__qualname__ + "\n"
+    import traceback
+
+    return "".join(traceback.format_exception(kind, error, without_ours(error.__traceback__)))
 
 
 sys.stdout = sys.__stdout__ = Output(1, "<stdout>")

@@ -569,6 +569,48 @@ static void test_error_frame(void **state)
     c->epoch++;
 }
 
+/* The text of a traceback is Python's own, also where no frame takes part. */
+static void test_traceback_text(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "KeyError('k')",         "StopIteration()",
+        "ValueError('a\\\\nb')", "OSError(2, 'gone', 'file')",
+        "MemoryError()",         "AttributeError('x')",
+        "SyntaxError('bad')",    "type('Own', (Exception,), {})('x')"
+    };
+    execute(c, "import traceback\n"
+               "thrown = None\n"
+               "def expected(): return ''.join(traceback.format_exception(type(thrown), thrown, "
+               "thrown.__traceback__))\n");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        /* Raised by C: what throw() of a generator that has ended raises has no frame. */
+        execute(c, format("thrown = %s", names[i]));
+        uint64_t over = make(c, "(lambda g: (list(g), g)[1])(x for x in ())");
+        run(c, 'm', "x:generator.throw", "", "n",
+            format("[39(%lu), 39(%lu)]", over,
+                   (run(c, 'c', "__main__:thrown", "", "o", "[]"), last_id(c))));
+        struct sb_reader r = { .p = c->answers.ptr + sizeof(struct sb_frame),
+                               .end = c->answers.ptr + c->answers.len };
+        uint64_t n = 0, code = 0;
+        const char *s = "";
+        size_t len = 0;
+        assert_true(sb__read_count(&r, SB_MAJOR_ARRAY, &n) && n == 7 && sb__read_uint(&r, &code));
+        for (int k = 0; k < 3; k++)
+            assert_true(sb__read_string(&r, SB_MAJOR_TEXT, &s, &len));
+        char *trace = strndup(s, len);
+        c->epoch++;
+        assert_int_equal(strncmp(CALL(c, "__main__:expected", "s", "[]"), "REPLY", 5), 0);
+        struct sb_reader a = { .p = c->answers.ptr + sizeof(struct sb_frame),
+                               .end = c->answers.ptr + c->answers.len };
+        assert_true(sb__read_string(&a, SB_MAJOR_TEXT, &s, &len));
+        char *want = strndup(s, len);
+        assert_string_equal(trace, want);
+        free(trace);
+        free(want);
+    }
+}
+
 /* ---- objects --------------------------------------------------------------------------------- */
 
 static void test_objects(void **state)
@@ -847,6 +889,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_depth),
     cmocka_unit_test(test_epochs),
     cmocka_unit_test(test_error_frame),
+    cmocka_unit_test(test_traceback_text),
     cmocka_unit_test(test_objects),
     cmocka_unit_test(test_open),
     cmocka_unit_test(test_output),
