@@ -44,7 +44,6 @@ def env(home: pathlib.Path) -> dict[str, str]:
         "UV_CACHE_DIR": cache,
         "UV_PYTHON": system_python(),
         "UV_PYTHON_DOWNLOADS": "never",
-        "UV_LINK_MODE": "copy",
     }
     for name, value in os.environ.items():  # how the registry is reached on this machine
         if name.startswith(("UV_", "PIP_", "SSL_", "ASAN_", "UBSAN_")) or name.lower().endswith("_proxy"):
