@@ -122,7 +122,7 @@ def enum_class() -> Any:
 def signature_of(obj: Any) -> Signature | None:
     """Return [[name, kind, default or None]] of a callable, or None if Python cannot tell."""
     kind = type(obj)
-    if kind is types.FunctionType and not obj.__dict__:
+    if kind is types.FunctionType and not obj.__dict__ and "." not in "".join(obj.__code__.co_varnames):
         return signature_of_function(obj)
     if kind not in C_FUNCTIONS:
         return read_signature(obj)
@@ -168,7 +168,7 @@ def read_signature(obj: Callable[..., Any]) -> Signature | None:
         return None
     out: Signature = []
     for p in sig.parameters.values():
-        if type(p.name) is not str:
+        if type(p.name) is not str or not p.name.isidentifier():
             return None
         default = None if p.default is p.empty else source_text(p.default)
         out.append([p.name, KINDS[p.kind], default])
@@ -407,7 +407,9 @@ class Library:
         members = out["members"]
         is_enum = isinstance(enum_class(), type) and issubclass(cls, enum_class())
         if is_enum:
-            out["enum"] = [[n, source_text(m.value)] for n, m in cls.__members__.items() if n[:1] != "_"]
+            out["enum"] = [
+                [n, source_text(m.value)] for n, m in cls.__members__.items() if n[:1] != "_" and n.isidentifier()
+            ]
         fields = cls.__dict__.get("_fields")
         if issubclass(cls, tuple) and type(fields) is tuple and all(type(f) is str for f in fields):
             out["fields"] = list(fields)

@@ -352,6 +352,10 @@ class Reader:
             if name is None:
                 word = "positional_only" if kind in (N.ARG_POS, N.ARG_OPT) else word
                 name = "arg%d" % i
+            if not name.isidentifier():
+                if kind in (N.ARG_NAMED, N.ARG_NAMED_OPT):
+                    continue  # a key of an unpacked TypedDict that no call can be written with
+                name = "arg%d" % i
             if kind in (N.ARG_OPT, N.ARG_NAMED_OPT) and default is None:
                 default = "..."
             params.append(
@@ -625,6 +629,7 @@ class Reader:
                     "type": self.type(x),
                 }
                 for n, x in t.items.items()
+                if n.isidentifier()
             ]
             made = dict(self.type(t), n=info.fullname)
             return [{"params": params, "returns": made}]

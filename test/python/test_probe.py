@@ -218,6 +218,38 @@ def test_kinds(interpreter: str) -> None:
     }
 
 
+def test_names_that_are_none(tmp_path: Path) -> None:
+    """What Python lets in as a name though no source can hold it does not get out."""
+    (tmp_path / "odd.py").write_text(
+        "import enum, inspect\n"
+        "E = enum.Enum('E', {'a-b': 1, 'ok': 2})\n"
+        "globals()['no-name'] = 1\n"
+        "globals()['class'] = 2\n"
+        "class A:\n"
+        "    fine = 1\n"
+        "setattr(A, 'x y', 3)\n"
+        "gen = (i for i in range(3))\n"
+        "def f(a): pass\n"
+        "f.__signature__ = 'nonsense'\n"
+        "def g(a): pass\n"
+        "g.__wrapped__ = g\n"
+        "def local():\n"
+        "    class Inner:\n"
+        "        pass\n"
+        "    return Inner\n"
+        "Shown = local()\n"
+    )
+    with probes.Probe(sys.executable, ["odd"], own=["odd"], path=[str(tmp_path)], timeout=5) as probe:
+        answer = probe.look()
+    assert answer is not None, probe.failures
+    names = answer["modules"]["odd"]["names"]
+    assert sorted(n for n in names if n not in ("enum", "inspect")) == ["A", "E", "Shown", "f", "g", "gen", "local"]
+    assert answer["classes"]["odd.E"]["enum"] == [["ok", "2"]]
+    assert list(answer["classes"]["odd.A"]["members"]) == ["fine"]
+    assert names["f"]["sig"] is None and names["g"]["sig"] is None
+    assert names["Shown"]["class"] == "odd.Shown" and "odd.Shown" in answer["classes"]
+
+
 def test_facts(interpreter: str) -> None:
     facts = probes.facts(interpreter)
     assert facts["implementation"] == "CPython"

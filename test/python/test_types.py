@@ -164,6 +164,7 @@ class Pair(NamedTuple):
     y: str = ...
 class Color(enum.Enum):
     RED = 1
+Odd = TypedDict("Odd", {"a-b": int, "c": int})
 Id = NewType("Id", int)
 Deep = NewType("Deep", Id)
 Tree = Union[int, list["Tree"]]
@@ -189,6 +190,7 @@ def explicit(a: object, b: "Missing") -> None: ...
         return [show_signature(s) for s in facts["new"]]
 
     assert new("Options") == ["(=a!: int, =b: str = ...) -> probed.Options{a: int, b?: str}"]
+    assert new("Odd") == ["(=c!: int) -> probed.Odd{a-b: int, c: int}"]
     assert new("Pair") == ["(x!: int, y: str = ...) -> probed.Pair(int, str)"]
     assert new("Color") == ["(value!: ?special) -> probed.Color"]
 
