@@ -8,7 +8,8 @@ DUMP and LIFELINE are inherited descriptors (docs/wire.md); PATH are folders to 
 import sys
 
 
-def fail(dump, why):
+def fail(dump, why):  # comments for types, since older Pythons shall read this far, too
+    # type: (int, str) -> None
     """Leaves the reason where the program looks for it."""
     import os
 
@@ -20,14 +21,15 @@ def fail(dump, why):
 
 
 def main():
+    # type: () -> None
     engine_path = sys.argv[1]
     lanes, dump, lifeline = [int(a) for a in sys.argv[2:5]]
     sys.path[0:1] = sys.argv[5:]  # in place of this file's own folder
     sys.argv = [""]
     name = getattr(getattr(sys, "implementation", None), "name", "Python")  # 2.7 has none
     if name != "cpython" or sys.version_info < (3, 8):
-        what = (sys.executable, name) + tuple(sys.version_info[:2])
-        fail(dump, "%s is %s %d.%d: CPython 3.8 or later is needed" % what)
+        version = ".".join([str(n) for n in sys.version_info[:2]])
+        fail(dump, "%s is %s %s: CPython 3.8 or later is needed" % (sys.executable, name, version))
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     try:

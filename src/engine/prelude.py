@@ -116,7 +116,7 @@ TALKATIVE = (SyntaxError, AttributeError, NameError, ImportError)
 
 
 def trace_of(kind, error, message):
-    """What Python would print. KeyError, StopIteration and the like, raised by C code, come often and have no frames."""
+    """What Python would print. KeyError, StopIteration and the like, raised by C code, come often and have no frame."""
     if (
         error.__traceback__ is None
         and error.__cause__ is None
