@@ -65,6 +65,12 @@ static inline uint8_t *sb__cbor_float(uint8_t *p, double d)
     return p + sizeof b;
 }
 
+static inline uint8_t *sb__cbor_int(uint8_t *p, int64_t n)
+{
+    uint64_t sign = (uint64_t)(n >> 63); /* all ones below zero: -1 - n is ~n */
+    return sb__cbor_head(p, sign ? SB_MAJOR_NEGATIVE : SB_MAJOR_UINT, (uint64_t)n ^ sign);
+}
+
 static inline void sb__put_head(struct sb_buf *b, enum sb_major major, uint64_t n)
 {
     if (sb__buf_room(b, SB_CBOR_HEAD_MAX))

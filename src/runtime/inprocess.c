@@ -229,6 +229,14 @@ static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link 
     return 0;
 }
 
+static int refused(struct inprocess_link *l, int rc)
+{
+    const char *text = rc == -2 && l->answer ? (const char *)l->answer : NULL;
+    l->left = 0;
+    return text ? give(&l->link.message, SB_E_PROTOCOL, "the engine refused a frame: %s", text)
+                : give(&l->link.message, SB_E_MEMORY, "out of memory for the answer");
+}
+
 static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
@@ -246,12 +254,7 @@ static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
     int rc = l->api->request(l->session, frame, size, &l->answer, &l->left);
     if (deadline)
         sb__alarm_disarm(&l->alarm);
-    if (SB_LIKELY(rc == 0))
-        return 0;
-    const char *text = rc == -2 && l->answer ? (const char *)l->answer : NULL;
-    l->left = 0;
-    return text ? give(&link->message, SB_E_PROTOCOL, "the engine refused a frame: %s", text)
-                : give(&link->message, SB_E_MEMORY, "out of memory for the answer");
+    return SB_LIKELY(rc == 0) ? 0 : refused(l, rc);
 }
 
 static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *size)
@@ -268,6 +271,23 @@ static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *si
     l->answer += bytes;
     l->left -= bytes;
     return 0;
+}
+
+static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, size_t request_size)
+{
+    struct inprocess_link *l = (struct inprocess_link *)link;
+    struct sb_answer a;
+    int rc = l->api->request(l->session, request, request_size, &a.frame, &a.size);
+    if (SB_LIKELY(rc == 0 && a.size >= sizeof(struct sb_frame))) {
+        uint32_t size;
+        memcpy(&size, a.frame, sizeof size);
+        if (SB_LIKELY(size == a.size))
+            return a; /* one frame, and no more: it is handed on as it is */
+    }
+    l->answer = a.frame;
+    l->left = a.size;
+    rc = rc ? refused(l, rc) : receive_frame(link, &a.frame, &a.size);
+    return rc ? (struct sb_answer) { NULL, (size_t)-rc } : a;
 }
 
 static bool dead(struct sb_link *link)
@@ -292,6 +312,7 @@ const struct sb_transport sb__transport_inprocess = {
     .open = open_link,
     .send = send_frame,
     .receive = receive_frame,
+    .exchange = exchange,
     .dead = dead,
     .close = close_link,
 };

@@ -449,6 +449,23 @@ static bool order_params(struct sb_plan *plan, const struct parser *s, const boo
     return !plan->definition.failed;
 }
 
+/* Whether the short way of a call will do (typed.c). */
+static void find_plain(struct sb_plan *plan)
+{
+    if (plan->object || plan->result_struct || plan->count > SB_PLAIN_MAX)
+        return;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct sb_param *q = &plan->params[i];
+        if (!strchr("idbo", q->code))
+            return;
+        plan->plain[i] =
+            (struct sb_plain) { q->code, q->option,
+                                q->option ? q->offset : q->slot * (uint32_t)sizeof(sb_slot) };
+    }
+    plan->plain_count = (uint8_t)plan->count;
+    plan->is_plain = true;
+}
+
 /* Under the registry's lock: gives `plan` its number and enters it. */
 static bool enter(struct sb_plan *plan, struct sb_trouble *t)
 {
@@ -605,6 +622,8 @@ static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_t
         sb__trouble(t, SB_E_MEMORY, "out of memory");
     plan->object = !plan->result_struct && plan->result && plan->result[0].code == 'o';
     plan->waits = !plan->object || plan->result[0].optional;
+    if (ok)
+        find_plain(plan);
 done:
     /* What is passed belongs to the plan now, with its literals. */
     if (ok) {
@@ -687,7 +706,7 @@ const struct sb_plan *sb__plan_site_slow(struct sb_plan_cache *c, const sb_fn *f
     }
     const struct sb_plan *plan = make_site_plan(fn, given, options, t);
     if (plan && given)
-        remember_site(c, &(struct sb_plan_entry) { fn, fn->name, fn->sig, given, plan });
+        remember_site(c, &(struct sb_plan_entry) { fn, fn->name, fn->sig, given, plan, 0 });
     return plan;
 }
 

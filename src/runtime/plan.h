@@ -34,14 +34,27 @@ struct sb_result_type {
     uint32_t offset, size;
 };
 
+/* An argument of a plain plan: where it is. */
+struct sb_plain {
+    char code;       /* i d b o */
+    bool option;     /* from the options, not from a slot */
+    uint32_t offset; /* bytes */
+};
+enum { SB_PLAIN_MAX = 16 };
+
 struct sb_plan {
-    uint32_t number;
-    char op;
-    bool waits;       /* the caller needs the reply */
-    bool object;      /* the result is an object, whose id the caller chooses */
-    bool star;        /* has *args: the number of arguments varies */
+    /* First, and together, what the short way of a call needs. */
     uint8_t head[16]; /* number and, unless star, the array's head: at most 5 bytes each */
     uint8_t head_size;
+    uint8_t plain_count;
+    bool is_plain; /* waits for one result, and has few arguments, all of a fixed size: `plain` */
+    struct sb_plain plain[SB_PLAIN_MAX];
+
+    uint32_t number;
+    char op;
+    bool waits;              /* the caller needs the reply */
+    bool object;             /* the result is an object, whose id the caller chooses */
+    bool star;               /* has *args: the number of arguments varies */
     uint32_t count;          /* of params */
     struct sb_param *params; /* what is passed, in the order of the wire */
     uint32_t fixed;          /* arguments without *args */
@@ -62,6 +75,8 @@ struct sb_plan_entry {
     const sb_fn *fn;
     const char *name, *sig, *given;
     const struct sb_plan *plan;
+    uint32_t
+        attached; /* sb_session.attached of the link over which a plain plan's definition went; or 0 */
 };
 struct sb_plan_cache {
     struct sb_plan_entry *sites;
@@ -82,17 +97,31 @@ static inline uint32_t sb__site_hash(const void *fn, const void *given)
     uint64_t h = ((uintptr_t)fn ^ ((uintptr_t)given << 21)) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(h >> 32);
 }
+/* The name's and signature's addresses are compared, too: a plugin that was unloaded leaves addresses to be used again. */
+static inline bool sb__plan_entry_is(const struct sb_plan_entry *e, const sb_fn *fn,
+                                     const char *given)
+{
+    return e->fn == fn && e->given == given && e->name == fn->name && e->sig == fn->sig;
+}
 static inline const struct sb_plan *sb__plan_site(struct sb_plan_cache *c, const sb_fn *fn,
                                                   const char *given, const void *options,
                                                   struct sb_trouble *t)
 {
     if (SB_LIKELY(c->sites && given)) {
         const struct sb_plan_entry *e = &c->sites[sb__site_hash(fn, given) & c->mask];
-        /* The name's and signature's addresses are compared, too: a plugin that was unloaded leaves addresses to be used again. */
-        if (SB_LIKELY(e->fn == fn && e->given == given && e->name == fn->name && e->sig == fn->sig))
+        if (SB_LIKELY(sb__plan_entry_is(e, fn, given)))
             return e->plan;
     }
     return sb__plan_site_slow(c, fn, given, options, t);
+}
+
+/* Notes that the definition of a plain plan went over the link. */
+static inline void sb__plan_site_sent(struct sb_plan_cache *c, const sb_fn *fn, const char *given,
+                                      const struct sb_plan *plan, uint32_t attached)
+{
+    struct sb_plan_entry *e = c->sites ? &c->sites[sb__site_hash(fn, given) & c->mask] : NULL;
+    if (e && e->plan == plan && sb__plan_entry_is(e, fn, given))
+        e->attached = attached;
 }
 
 /* The plan of a call by name; keywords are taken from SB_KEYWORD_ values among `args`. */

@@ -14,8 +14,6 @@ struct sb_request {
     uint64_t id; /* for the result */
 };
 
-enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of py->out between requests */
-
 bool sb__request_begin_slow(sb_session *py, struct sb_request *q);
 bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer);
 /* Goes on waiting: rc, frame and size are what receive gave. */
@@ -36,6 +34,35 @@ static inline bool sb__request_begin(sb_session *py, struct sb_request *q)
     return true;
 }
 
+/* Writes the header of a CALL of `size` bytes. By words: the engine loads no more than 8 bytes at once, and a load across
+ * two stores would wait. */
+static inline void sb__frame_head(void *frame, size_t size, uint8_t flags, const sb_session *py,
+                                  uint64_t seq, uint64_t id)
+{
+    uint64_t *words = frame;
+    words[0] = (uint64_t)flags << 40 | (uint64_t)SB_FRAME_CALL << 32 | size;
+    words[1] = (uint64_t)py->epoch << 32 | py->tag;
+    words[2] = seq;
+    words[3] = id;
+}
+
+/* Whether the frame, which may lie anywhere, is a reply to the request `seq`. By fields, as they were stored. */
+static inline bool sb__is_reply(const sb_session *py, const uint8_t *frame, size_t size,
+                                uint64_t seq)
+{
+    uint32_t bytes, session;
+    uint16_t segments;
+    uint64_t id;
+    if (SB_UNLIKELY(size < sizeof(struct sb_frame)))
+        return false;
+    memcpy(&bytes, frame, sizeof bytes);
+    memcpy(&segments, frame + offsetof(struct sb_frame, segments), sizeof segments);
+    memcpy(&session, frame + offsetof(struct sb_frame, session), sizeof session);
+    memcpy(&id, frame + offsetof(struct sb_frame, id), sizeof id);
+    return frame[offsetof(struct sb_frame, kind)] == SB_FRAME_REPLY && bytes == size && !segments &&
+           session == py->tag && id == seq;
+}
+
 /* Sends it. With WAIT: waits, and leaves *answer at the body of the REPLY (valid until the next request). False: the
  * session has failed. */
 static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct sb_reader *answer)
@@ -45,12 +72,7 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
                     q->flags & SB_FLAG_DEFINE || py->seq - py->answered >= SB_IN_FLIGHT - 2))
         return sb__request_send_slow(py, q, answer);
     uint64_t seq = ++py->seq;
-    /* Stored by words of 8 bytes: the engine loads no more than that at once, and a load across two stores would wait. */
-    uint64_t *words = (uint64_t *)(void *)b->ptr;
-    words[0] = (uint64_t)q->flags << 40 | (uint64_t)SB_FRAME_CALL << 32 | b->len;
-    words[1] = (uint64_t)py->epoch << 32 | py->tag;
-    words[2] = seq;
-    words[3] = q->id;
+    sb__frame_head(b->ptr, b->len, q->flags, py, seq, q->id);
     struct sb_sent *sent = &py->sent[seq % SB_IN_FLIGHT];
     sent->id = q->id;
     sent->file = q->at->file;
@@ -66,23 +88,12 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
         if (!(q->flags & SB_FLAG_WAIT))
             return true;
         rc = transport->receive(link, &frame, &size);
-        if (SB_LIKELY(rc == 0 && size >= sizeof(struct sb_frame))) {
-            uint32_t bytes,
-                session; /* by fields, as they were stored; the frame may lie anywhere */
-            uint16_t segments;
-            uint64_t id;
-            memcpy(&bytes, frame, sizeof bytes);
-            memcpy(&segments, frame + offsetof(struct sb_frame, segments), sizeof segments);
-            memcpy(&session, frame + offsetof(struct sb_frame, session), sizeof session);
-            memcpy(&id, frame + offsetof(struct sb_frame, id), sizeof id);
-            if (SB_LIKELY(frame[offsetof(struct sb_frame, kind)] == SB_FRAME_REPLY &&
-                          bytes == size && !segments && session == py->tag && id == seq)) {
-                py->answered = seq;
-                answer->p = frame + sizeof(struct sb_frame);
-                answer->end = frame + size;
-                answer->error = NULL;
-                return true;
-            }
+        if (SB_LIKELY(rc == 0 && sb__is_reply(py, frame, size, seq))) {
+            py->answered = seq;
+            answer->p = frame + sizeof(struct sb_frame);
+            answer->end = frame + size;
+            answer->error = NULL;
+            return true;
         }
     }
     return sb__request_wait(py, q->at, q->plan->function, answer, rc, frame, size);

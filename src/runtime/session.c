@@ -30,7 +30,7 @@ bool sb__enter_slow(sb_session *py)
             };
         }
         py->error.skipped++;
-        atomic_store(&py->busy, 0);
+        sb__leave(py);
         return false;
     }
     if (atomic_fetch_add(&py->misuse, 1) == 0)
@@ -88,6 +88,15 @@ static const sb_site *site_of(const sb_options *o)
     return HAS(o, site) && o->site.file ? &o->site : NULL;
 }
 
+static struct sb_answer send_and_receive(struct sb_link *link, const uint8_t *request, size_t size)
+{
+    struct sb_answer a;
+    int rc = link->transport->send(link, request, size);
+    if (SB_LIKELY(rc == 0))
+        rc = link->transport->receive(link, &a.frame, &a.size);
+    return SB_LIKELY(rc == 0) ? a : (struct sb_answer) { NULL, (size_t)-rc };
+}
+
 static bool choose_transport(sb_session *py, const sb_options *o, const sb_project *project)
 {
     const char *name = o && o->transport ? o->transport : environment("SNAKEBRIDGE_TRANSPORT");
@@ -98,6 +107,7 @@ static bool choose_transport(sb_session *py, const sb_options *o, const sb_proje
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!name || !strcmp(all[i]->name, name)) {
             py->transport = all[i];
+            py->exchange = all[i]->exchange ? all[i]->exchange : send_and_receive;
             return true;
         }
     sb__fail(py, site_of(o), "sb_open", SB_E_CONFIG,
@@ -127,6 +137,7 @@ sb_session *(sb_open)(const sb_options *options)
     sb_session *py = sb__calloc(sizeof *py);
     if (!py)
         return NULL;
+    atomic_init(&py->busy, SB_UNUSUAL);
     py->scopes_cap = 8;
     py->scopes = sb__calloc(py->scopes_cap * sizeof *py->scopes);
     py->released = sb__calloc(SB_RELEASES_HELD * sizeof *py->released);
@@ -209,6 +220,7 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
                  why.failed || why.len < 2 ? "Python could not be started" : (const char *)why.ptr);
     }
     sb__buf_reset(&why);
+    py->attached++;
     if (py->defined)
         memset(py->defined, 0, py->defined_words * sizeof *py->defined);
     return rc == 0;

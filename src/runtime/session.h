@@ -40,8 +40,16 @@ struct sb_sent {
     int line;
 };
 
+enum sb_busy {
+    SB_CALM,    /* no thread is inside, and nothing special is the matter: see sb__leave */
+    SB_UNUSUAL, /* no thread is inside */
+    SB_INSIDE,
+};
+
+enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of sb_session.out between requests */
+
 struct sb_session {
-    _Atomic uint32_t busy;   /* a thread is inside */
+    _Atomic uint32_t busy;   /* enum sb_busy */
     _Atomic uint32_t misuse; /* calls of a second thread that were turned away */
     bool failed;             /* an error is pending */
     bool looked;             /* somebody saw it */
@@ -50,7 +58,9 @@ struct sb_session {
     double timeout; /* of calls, seconds; 0: none */
 
     struct sb_link *link; /* NULL: not attached yet, or lost */
+    uint32_t attached;    /* how often a link was made */
     const struct sb_transport *transport;
+    struct sb_answer (*exchange)(struct sb_link *link, const uint8_t *request, size_t size);
     struct sb_place place;
     uint64_t seq,
         answered; /* numbers of the last request and of the last that is known to be done */
@@ -99,17 +109,30 @@ const char *sb__intern(const char *s);
 /* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
  * sb__leave. */
 bool sb__enter_slow(sb_session *py);
+static inline bool sb__enter_if(sb_session *py, uint32_t *was)
+{
+    return atomic_compare_exchange_strong_explicit(&py->busy, was, SB_INSIDE, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
 static inline bool sb__enter(sb_session *py)
 {
-    uint32_t free = 0;
-    if (SB_LIKELY(py && atomic_compare_exchange_strong_explicit(
-                            &py->busy, &free, 1, memory_order_acquire, memory_order_relaxed)))
+    uint32_t was = SB_CALM;
+    if (SB_LIKELY(py && (sb__enter_if(py, &was) || (was == SB_UNUSUAL && sb__enter_if(py, &was)))))
         return SB_LIKELY(!sb__forked()) || sb__enter_slow(py);
     return sb__enter_slow(py);
 }
+/* All that a call would have to look at before it may go the short way (typed.c) is looked at when the session is left, and
+ * told by the word that the next call must look at anyway. */
 static inline void sb__leave(sb_session *py)
 {
-    atomic_store_explicit(&py->busy, 0, memory_order_release);
+    bool calm = py->link && !py->failed && !py->released_len && !(py->timeout > 0) &&
+                py->plans.sites && !py->out.failed && py->out.cap >= SB_OUT_LEAST &&
+                py->out.cap <= SB_OUT_MOST;
+    atomic_store_explicit(&py->busy, calm ? SB_CALM : SB_UNUSUAL, memory_order_release);
+}
+static inline void sb__leave_calm(sb_session *py) /* nothing of that has changed */
+{
+    atomic_store_explicit(&py->busy, SB_CALM, memory_order_release);
 }
 
 /* Connects the session to an engine, if it is not. False: the session has failed. */

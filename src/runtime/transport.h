@@ -31,6 +31,12 @@ struct sb_link {
     struct sb_buf stack; /* NUL-terminated: Python and C frames where they could be had, or empty */
 };
 
+/* A frame of the engine; or NULL, and SB_E_... as `size`. Small enough for two registers. */
+struct sb_answer {
+    const uint8_t *frame;
+    size_t size;
+};
+
 struct sb_transport {
     const char *name;
     /* Connects session `tag` to an engine at `place`, starting Python if need be. 0 and *link, or
@@ -44,6 +50,9 @@ struct sb_transport {
      * -SB_E_WORKER_DIED; -SB_E_TIMEOUT (the deadline passed and the worker was ended);
      * -SB_E_PROTOCOL; -SB_E_MEMORY. After a failure the link can only be closed. */
     int (*receive)(struct sb_link *link, const uint8_t **frame, size_t *size);
+    /* send and receive in one, for a request with WAIT and no deadline. NULL: there is no faster way
+     * than both. */
+    struct sb_answer (*exchange)(struct sb_link *link, const uint8_t *request, size_t size);
     /* Whether the other end is gone: a cheap look, for an idle session. */
     bool (*dead)(struct sb_link *link);
     /* What the engine said makes no sense to the session (SB_E_PROTOCOL): ends the worker, so that it

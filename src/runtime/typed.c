@@ -347,22 +347,118 @@ static inline __attribute__((always_inline)) bool read_result(sb_session *py, co
 }
 
 /* Calls, and reads a result of type `code`, which is what the signature says, into *to; it keeps its zero after an error. */
+static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, const sb_site *site,
+                                               const sb_slot *args, char code, void *to)
+{
+    const struct sb_plan *plan;
+    struct sb_reader r;
+    uint64_t id;
+    if (SB_UNLIKELY(py->failed)) {
+        sb__skip(py);
+    } else if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r))) {
+        if (plan->is_plain)
+            sb__plan_site_sent(&py->plans, fn, site->given, plan, py->attached);
+        if (SB_LIKELY(r.p != NULL))
+            read_result(py, site, plan, code, &r, to);
+    }
+    sb__leave(py);
+}
+
+/* ---- the short way ----
+ *
+ * Most calls have a few arguments of fixed size, go over a link that knows their plan, and nothing special is the matter.
+ * The session's word (sb__leave) and the call site's entry tell all of that. Then there is little left to do, and it is
+ * done here, in registers; whatever else comes up goes the long way. */
+
+/* Apart, since the text of what is wrong, which the long way will tell, takes room on the stack. */
+static __attribute__((noinline)) bool usable(sb_session *py, sb_object o)
+{
+    struct sb_trouble t;
+    t.code = SB_OK;
+    return sb__handle_check(py, o, &t);
+}
+
+/* The arguments behind `p`; NULL: one of them cannot be passed. */
+static inline uint8_t *put_plain(sb_session *py, const struct sb_plan *plan, const sb_site *site,
+                                 const sb_slot *args, uint8_t *p)
+{
+    const struct sb_plain *q = plan->plain;
+    for (unsigned n = plan->plain_count; n; n--, q++) {
+        const void *from = (q->option ? (const char *)site : (const char *)args) + q->offset;
+        if (q->code == 'd') {
+            p = sb__cbor_float(p, *(const double *)from);
+        } else if (q->code == 'i') {
+            p = sb__cbor_int(p, *(const int64_t *)from);
+        } else if (q->code == 'b') {
+            *p++ = *(const bool *)from ? SB_CBOR_TRUE : SB_CBOR_FALSE;
+        } else {
+            sb_object o = *(const sb_object *)from;
+            if (SB_UNLIKELY(!o.id || !usable(py, o)))
+                return NULL;
+            p = sb__cbor_head(p, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
+            p = sb__cbor_head(p, SB_MAJOR_UINT, o.id);
+        }
+    }
+    return p;
+}
+
+/* What came back is no reply, or its result is not as it should be. */
+static __attribute__((noinline)) void end_unusual(sb_session *py, const sb_site *site,
+                                                  const struct sb_plan *plan, struct sb_answer a,
+                                                  char code, void *to)
+{
+    struct sb_reader r;
+    int rc = a.frame ? 0 : -(int)a.size;
+    py->sent[py->seq % SB_IN_FLIGHT] =
+        (struct sb_sent) { 0, site->file, plan->function, site->line };
+    if (sb__request_wait(py, site, plan->function, &r, rc, a.frame, a.size))
+        read_result(py, site, plan, code, &r, to);
+    sb__leave(py);
+}
+
 static inline __attribute__((always_inline)) void run_into(sb_session *py, const sb_fn *fn,
                                                            const sb_site *site, const sb_slot *args,
                                                            char code, void *to)
 {
-    if (SB_UNLIKELY(!sb__enter(py)))
+    uint32_t hash = sb__site_hash(fn, site->given), was = SB_CALM;
+    if (SB_UNLIKELY(!py || !sb__enter_if(py, &was))) {
+        if (sb__enter(py))
+            run_long(py, fn, site, args, code, to);
         return;
-    if (SB_UNLIKELY(py->failed)) {
-        sb__skip(py);
-    } else {
-        const struct sb_plan *plan;
-        struct sb_reader r;
-        uint64_t id;
-        if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r)) && SB_LIKELY(r.p != NULL))
-            read_result(py, site, plan, code, &r, to);
     }
-    sb__leave(py);
+    if (SB_UNLIKELY(sb__forked())) {
+        sb__enter_slow(py);
+        return;
+    }
+    const struct sb_plan_entry *e = &py->plans.sites[hash & py->plans.mask];
+    const struct sb_plan *plan = e->plan;
+    struct sb_frame *h = (struct sb_frame *)(void *)py->out.ptr;
+    uint8_t *p = NULL;
+    if (SB_LIKELY(sb__plan_entry_is(e, fn, site->given) && e->attached == py->attached)) {
+        p = (uint8_t *)(h + 1);
+        memcpy(p, plan->head, sizeof plan->head);
+        p = put_plain(py, plan, site, args, p + plan->head_size);
+    }
+    if (SB_UNLIKELY(!p)) {
+        run_long(py, fn, site, args, code, to);
+        return;
+    }
+    size_t size = (size_t)(p - (uint8_t *)h);
+    uint64_t seq = ++py->seq;
+    sb__frame_head(h, size, SB_FLAG_WAIT, py, seq, 0);
+    py->link->deadline = 0;
+    struct sb_answer a = py->exchange(py->link, (const uint8_t *)h, size);
+    seq = py->seq;
+    if (SB_LIKELY(a.frame && sb__is_reply(py, a.frame, a.size, seq))) {
+        struct sb_reader r = { a.frame + sizeof *h, a.frame + a.size, NULL };
+        py->answered = seq;
+        if (SB_LIKELY(read_result(py, site, plan, code, &r, to)))
+            sb__leave_calm(py);
+        else
+            sb__leave(py);
+        return;
+    }
+    end_unusual(py, site, plan, a, code, to);
 }
 
 static const sb_str no_text = { "", 0 };
