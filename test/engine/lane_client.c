@@ -55,6 +55,8 @@ static _Noreturn void become_worker(int lanes, int dump, int lifeline, const cha
     int null = open("/dev/null", O_RDONLY);
     dup2(null, 0);
     setsid();
+    if (getenv("SB_TEST_PRELOAD"))
+        setenv("LD_PRELOAD", getenv("SB_TEST_PRELOAD"), 1);
     execv(args[0], (char *const *)args);
     _exit(127);
 }
