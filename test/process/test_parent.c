@@ -21,6 +21,7 @@ const sb_project sb_project_ = {
 
 struct started {
     int64_t worker, other; /* processes; 0: none */
+    int64_t stays;         /* a process that is not to end, but by the test */
 };
 
 static void tell(int fd, struct started s)
@@ -44,7 +45,7 @@ static int64_t call_pid(sb_session *py, const char *function)
 static void idle(int fd)
 {
     sb_session *py = sb_open();
-    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0 });
+    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0, 0 });
     pause();
 }
 
@@ -52,7 +53,7 @@ static void with_a_child(int fd)
 {
     sb_session *py = sb_open();
     int64_t child = call_pid(py, "sbladder.grandchild");
-    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), child });
+    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), child, 0 });
     pause();
 }
 
@@ -60,7 +61,7 @@ static void in_call(int fd, const char *function)
 {
     sb_session *py = sb_open();
     int64_t child = call_pid(py, "sbladder.grandchild");
-    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), child });
+    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), child, 0 });
     sb_call(py, function);
     _exit(3);
 }
@@ -89,26 +90,27 @@ static void with_a_forked_program(int fd)
 {
     sb_session *py = sb_open();
     int64_t child = call_pid(py, "sbladder.grandchild"), worker = call_pid(py, "sbladder.pid");
-    if (fork() == 0) { /* holds copies of all descriptors, and stays for a while */
-        alarm(10);
+    pid_t copy = fork(); /* holds copies of all descriptors */
+    if (copy == 0) {
+        alarm(60);
         for (;;)
             pause();
     }
-    tell(fd, (struct started) { worker, child });
+    tell(fd, (struct started) { worker, child, copy });
     pause();
 }
 
 static void ends_by_itself(int fd)
 {
     sb_session *py = sb_open();
-    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0 });
+    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0, 0 });
     exit(0);
 }
 
 static void becomes_another(int fd)
 {
     sb_session *py = sb_open();
-    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0 });
+    tell(fd, (struct started) { call_pid(py, "sbladder.pid"), 0, 0 });
     execlp("sleep", "sleep", "10", (char *)NULL);
 }
 
@@ -147,6 +149,10 @@ static void expect_gone(void (*program)(int fd), bool kill_it)
     print_message("          gone after %g ms\n", (double)(sb__now() - begin) / 1e6);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
+    if (s.stays) {
+        assert_true(alive((pid_t)s.stays));
+        kill((pid_t)s.stays, SIGKILL);
+    }
 }
 
 #define KILLED(program)                      \
