@@ -156,6 +156,10 @@ def test_the_static_library_and_ninja(tool: pathlib.Path, run: Run, work: pathli
     run("cmake", "--build", "build")
     assert "libsnakebridge" not in run("ldd", "build/main").stdout
     expected(run("build/main").stdout)
+    found = run("snakebridge", "config", "--pkgconfigdir").stdout.strip()
+    flags = "$(pkg-config --cflags --libs snakebridge)"
+    run("sh", "-c", f"cc main.c -Ibuild/snakebridge {flags} -o other", extra={"PKG_CONFIG_PATH": found})
+    expected(run("./other").stdout)
     assert "no work to do" in run("cmake", "--build", "build").stdout
     toml = work / "pyproject.toml"
     toml.write_text(toml.read_text().replace('"math"]', '"math", "re"]'))
