@@ -23,12 +23,10 @@
 static char *make_key(const sbg_request *q)
 {
     char *key = NULL;
-    const char *chosen[] = { getenv("SNAKEBRIDGE_PYTHON"), getenv("VIRTUAL_ENV"),
-                             getenv("CONDA_PREFIX") };
-    int rc = asprintf(&key, "%s project=%s output=%s engine=%s tool=%s python=%s:%s:%s", q->version,
+    const char *python = getenv("SNAKEBRIDGE_PYTHON"), *folder = getenv("UV_PROJECT_ENVIRONMENT");
+    int rc = asprintf(&key, "%s project=%s output=%s engine=%s tool=%s python=%s:%s", q->version,
                       q->project, q->output ? q->output : "", q->engine, q->tool.python,
-                      chosen[0] ? chosen[0] : "", chosen[1] ? chosen[1] : "",
-                      chosen[2] ? chosen[2] : "");
+                      python ? python : "", folder ? folder : "");
     if (rc < 0)
         return NULL;
     for (char *p = key; *p; p++) {
