@@ -151,17 +151,17 @@ static size_t code_at(const unsigned char *s, size_t len, unsigned long *code)
     return n > len ? len : n;
 }
 
-static void trim(struct sbg_text *to)
+static void trim(struct sbg_text *to, size_t begin)
 {
-    while (to->len && (to->ptr[to->len - 1] == ' ' || to->ptr[to->len - 1] == '\t'))
+    while (to->len > begin && (to->ptr[to->len - 1] == ' ' || to->ptr[to->len - 1] == '\t'))
         to->ptr[--to->len] = 0;
 }
 
 /* A backslash at the end of a line would join it with the next. */
-static void end_line(struct sbg_text *to, const char *margin)
+static void end_line(struct sbg_text *to, size_t begin, const char *margin)
 {
-    trim(to);
-    if (to->len && to->ptr[to->len - 1] == '\\')
+    trim(to, begin);
+    if (to->len > begin && to->ptr[to->len - 1] == '\\')
         sbg_add(to, " .");
     sbg_addf(to, "\n%s", margin);
 }
@@ -172,7 +172,7 @@ void sbg_add_comment(struct sbg_text *to, const char *text, size_t len, const ch
     size_t begin = to->len;
     for (size_t i = 0; i < len;) {
         if (to->len - begin >= max) {
-            trim(to);
+            trim(to, begin);
             sbg_add(to, " ...");
             break;
         }
@@ -180,7 +180,7 @@ void sbg_add_comment(struct sbg_text *to, const char *text, size_t len, const ch
         size_t n = code_at((const unsigned char *)text + i, len - i, &code);
         char last = to->len > begin ? to->ptr[to->len - 1] : ' ';
         if (code == '\n' && margin) {
-            end_line(to, margin);
+            end_line(to, begin, margin);
         } else if (code == '\n' || code == '\t' || code == '\r' || (code == ' ' && !margin)) {
             if (last != ' ')
                 sbg_add_char(to, ' ');
@@ -194,7 +194,7 @@ void sbg_add_comment(struct sbg_text *to, const char *text, size_t len, const ch
         }
         i += n;
     }
-    trim(to);
+    trim(to, begin);
     if (to->len > begin && (to->ptr[to->len - 1] == '\\' || to->ptr[to->len - 1] == '*' ||
                             to->ptr[to->len - 1] == '/'))
         sbg_add_char(to, ' ');

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/**Python: builtins.BaseException */
+/** Python: builtins.BaseException */
 typedef union py_BaseException {
     sb_object object;
 } py_BaseException;
@@ -24,7 +24,7 @@ static inline py_BaseException py_BaseException_from(sb_session *py, sb_value va
 }
 #define py_BaseException_from(py, value) (py_BaseException_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: builtins.Exception */
+/** Python: builtins.Exception */
 typedef union py_Exception {
     sb_object object;
     py_BaseException as_BaseException;
@@ -36,7 +36,7 @@ static inline py_Exception py_Exception_from(sb_session *py, sb_value value, con
 }
 #define py_Exception_from(py, value) (py_Exception_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: builtins.list */
+/** Python: builtins.list */
 typedef union py_list {
     sb_object object;
 } py_list;
@@ -47,7 +47,7 @@ static inline py_list py_list_from(sb_session *py, sb_value value, const sb_site
 }
 #define py_list_from(py, value) (py_list_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: re.Match */
+/** Python: re.Match */
 typedef union py_re_Match {
     sb_object object;
 } py_re_Match;
@@ -63,7 +63,7 @@ static inline py_re_Match py_re_Match_from(sb_session *py, sb_value value, const
 #define py_re_RegexFlag_I ((int64_t)2)
 #define py_re_RegexFlag_DEBUG ((int64_t)128)
 
-/**Python: time.struct_time */
+/** Python: time.struct_time */
 typedef union py_struct_time {
     sb_object object;
 } py_struct_time;

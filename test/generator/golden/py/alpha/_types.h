@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/**Python: alpha.GeoFrame */
+/** Python: alpha.GeoFrame */
 typedef union al_GeoFrame {
     sb_object object;
     demo_Frame as_Frame;

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/**Python: demo.Color */
+/** Python: demo.Color */
 typedef union demo_Color {
     sb_object object;
 } demo_Color;
@@ -25,7 +25,7 @@ static inline demo_Color demo_Color_from(sb_session *py, sb_value value, const s
 }
 #define demo_Color_from(py, value) (demo_Color_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.Error */
+/** Python: demo.Error */
 typedef union demo_Error {
     sb_object object;
     py_Exception as_Exception;
@@ -38,7 +38,7 @@ static inline demo_Error demo_Error_from(sb_session *py, sb_value value, const s
 }
 #define demo_Error_from(py, value) (demo_Error_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.Outer */
+/** Python: demo.Outer */
 typedef union demo_Outer {
     sb_object object;
 } demo_Outer;
@@ -49,7 +49,7 @@ static inline demo_Outer demo_Outer_from(sb_session *py, sb_value value, const s
 }
 #define demo_Outer_from(py, value) (demo_Outer_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.Outer.Inner */
+/** Python: demo.Outer.Inner */
 typedef union demo_Outer_Inner {
     sb_object object;
 } demo_Outer_Inner;
@@ -85,7 +85,7 @@ static inline demo_Frame demo_Frame_from(sb_session *py, sb_value value, const s
 }
 #define demo_Frame_from(py, value) (demo_Frame_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.core.Series */
+/** Python: demo.core.Series */
 typedef union demo_Series {
     sb_object object;
     demo_Base as_Base;
@@ -97,7 +97,7 @@ static inline demo_Series demo_Series_from(sb_session *py, sb_value value, const
 }
 #define demo_Series_from(py, value) (demo_Series_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.core.TimeSeries */
+/** Python: demo.core.TimeSeries */
 typedef union demo_sub_TimeSeries {
     sb_object object;
     demo_Series as_Series;
@@ -110,7 +110,7 @@ static inline demo_sub_TimeSeries demo_sub_TimeSeries_from(sb_session *py, sb_va
 }
 #define demo_sub_TimeSeries_from(py, value) (demo_sub_TimeSeries_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.sub.Base */
+/** Python: demo.sub.Base */
 typedef union demo_sub_Base {
     sb_object object;
     demo_Base as_Base;
@@ -122,7 +122,7 @@ static inline demo_sub_Base demo_sub_Base_from(sb_session *py, sb_value value, c
 }
 #define demo_sub_Base_from(py, value) (demo_sub_Base_from)(py, SB(value), SB_SITE_(""))
 
-/**Python: demo.sub.Both */
+/** Python: demo.sub.Both */
 typedef union demo_sub_Both {
     sb_object object;
     demo_sub_Base as_demo_sub_Base;
