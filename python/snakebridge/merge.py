@@ -335,6 +335,17 @@ class Merger:
             module["names"] = {
                 n: s for n, s in module["names"].items() if s["kind"] != "module" or s["module"] in modules
             }
+        # A package of private parts (numpy.core, since 2.0) has nothing to show.
+        asked = {*self.library.modules, *self.library.submodules}
+        while True:
+            bare = [n for n, m in modules.items() if not m["names"] and n not in asked]
+            if not bare:
+                break
+            for name in bare:
+                del modules[name]
+                parent, _, last = name.rpartition(".")
+                if parent in modules:
+                    modules[parent]["names"].pop(last, None)
         for key, seen in sorted(self.probed["classes"].items()):
             if key in self.paths:
                 self.classes[key] = self.describe_class(key, seen)

@@ -336,6 +336,14 @@ def inputs(project: Project, env: Environment, tasks: list[Task]) -> list[str]:
 def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> None:
     started = time.monotonic()
     project = load(path, diagnostics)
+    if not project.dependencies and not project.modules:
+        diagnostics.report(
+            "error",
+            "there is nothing to bind: neither project.dependencies nor tool.snakebridge.modules names anything",
+            where=project.file,
+            fix='uv add numpy, or modules = ["math"] in [tool.snakebridge]',
+        )
+        raise Failed
     emit("progress", step="environment", message="preparing the Python environment")
     try:
         env, _ = environment.prepare(project)

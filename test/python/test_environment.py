@@ -79,12 +79,13 @@ def tree(folder: Path) -> dict[str, int]:
     return {str(p): p.lstat().st_mtime_ns for p in folder.rglob("*")}
 
 
+MATH = "[tool.snakebridge]\nmodules = ['math']\n"
 PLAIN = '[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.8"\n'
 
 
 def test_setup(tool: Tool) -> None:
     """check says what is missing and changes nothing; setup makes it; check agrees; generate makes it too."""
-    tool.write(PLAIN + "[tool.snakebridge]\nmodules = ['math']\n")
+    tool.write(PLAIN + MATH)
     before = tree(tool.folder)
     message = "there is no Python environment at %s" % (tool.folder / ".venv")
     assert bad(tool.run("setup", "--check", code=1)) == [(message, "snakebridge setup")]
@@ -101,7 +102,7 @@ def test_setup(tool: Tool) -> None:
 
 
 def test_build_makes_the_environment(tool: Tool) -> None:
-    tool.write(PLAIN)
+    tool.write(PLAIN + MATH)
     done = tool.bind(CI="")[-1]
     assert done["python"] == str(tool.folder / ".venv/bin/python")
     assert (tool.folder / ".snakebridge/synced").exists()
@@ -153,19 +154,19 @@ def test_named(tool: Tool, venv: Path) -> None:
     """A venv, an interpreter or a command is used as it is, and nothing is installed into it."""
     before = tree(venv)
     for named in (str(venv), "named", "named/bin/python"):
-        tool.write('%s[tool.snakebridge]\npython = "%s"\n' % (PLAIN, named))
+        tool.write('%s%spython = "%s"\n' % (PLAIN, MATH, named))
         assert tool.bind()[-1]["python"] == str(venv / "bin/python")
     assert tree(venv) == before and not (tool.folder / ".venv").exists()
     tool.write(PLAIN)
     assert tool.run("environment", SNAKEBRIDGE_PYTHON=str(venv))[-1]["prefix"] == str(venv)
-    tool.write('[tool.snakebridge]\npython = "nowhere/python"\n')
+    tool.write(MATH + 'python = "nowhere/python"\n')
     ((message, _),) = bad(tool.bind(code=1))
     assert message == "there is no interpreter, venv or conda environment nowhere/python"
     (venv / "bin" / "data").write_text("")
-    tool.write('[tool.snakebridge]\npython = "named/bin/data"\n')
+    tool.write(MATH + 'python = "named/bin/data"\n')
     ((message, _),) = bad(tool.bind(code=1))
     assert message == "%s is not executable" % (venv / "bin/data")
-    tool.write('[tool.snakebridge]\npython = "named/bin"\n')
+    tool.write(MATH + 'python = "named/bin"\n')
     ((message, _),) = bad(tool.bind(code=1))
     assert message == "there is no bin/python in %s" % (venv / "bin")
 
@@ -174,7 +175,7 @@ def test_not_a_python(tool: Tool) -> None:
     script = tool.folder / "python"
     script.write_text("#!/bin/sh\necho what is this >&2\nexit 1\n")
     script.chmod(0o755)
-    tool.write('[tool.snakebridge]\npython = "python"\n')
+    tool.write(MATH + 'python = "python"\n')
     assert bad(tool.bind(code=1)) == [("%s: what is this" % script, None)]
 
 

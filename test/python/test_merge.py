@@ -144,7 +144,7 @@ def test_inputs(tool: Tool) -> None:
 
 def test_library_that_is_no_longer_named(tool: Tool) -> None:
     bind_kinds(tool, python311())
-    tool.write('[tool.snakebridge]\npython = "%s"\n' % python311())
+    tool.write('[tool.snakebridge]\npython = "%s"\nmodules = ["math"]\n' % python311())
     tool.bind()
     assert [p.name for p in tool.manifests.iterdir()] == ["stdlib.json"]
 
@@ -388,7 +388,7 @@ def test_full_disk_for_real(tool: Tool) -> None:
     if os.system("mount -t tmpfs -o size=16k tmpfs %s 2>/dev/null" % folder) != 0:
         pytest.skip("mount is not allowed here")
     try:
-        tool.write('[tool.snakebridge]\npython = "%s"\n' % python311())
+        tool.write('[tool.snakebridge]\npython = "%s"\nmodules = ["math"]\n' % python311())
         tool.manifests = folder / "manifests"
         events = tool.bind(code=1)
         assert events[-1]["level"] == "error"

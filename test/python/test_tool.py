@@ -46,11 +46,19 @@ def test_wrong_use(tool: Tool) -> None:
 
 
 def test_folder_that_cannot_be_written(tool: Tool) -> None:
-    tool.write(ONE % (sys.executable, ""), a="")
+    tool.write(ONE % (sys.executable, '"math"'), a="")
     tool.manifests = tool.file / "inside a file"
     (event,) = [e for e in tool.bind(code=1) if e["event"] == "diagnostic"]
     assert event["level"] == "error" and event["message"] == "Not a directory"
     assert event["where"] == str(tool.manifests / "stdlib.json")
+
+
+def test_nothing_to_bind(tool: Tool) -> None:
+    for text in ("", "[project]\nname = 'x'\nversion = '0'\ndependencies = []\n[tool.snakebridge]\nmodules = []\n"):
+        tool.write(text)
+        (event,) = tool.bind(code=1)
+        assert event["message"].startswith("there is nothing to bind: ") and event["where"] == str(tool.file)
+        assert not (tool.folder / ".venv").exists()
 
 
 def test_same_prefix(tool: Tool) -> None:
