@@ -333,6 +333,10 @@ char sb__os_process_state(pid_t pid, int *status)
 {
     char path[40], text[1024];
     *status = SB_UNKNOWN;
+    ssize_t self = readlink("/proc/self", text, sizeof text - 1);
+    text[self < 0 ? 0 : self] = '\0';
+    if (strtol(text, NULL, 10) != getpid())
+        return '?'; /* no /proc, or that of another namespace: its numbers mean others */
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
