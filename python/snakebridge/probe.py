@@ -187,7 +187,7 @@ def is_name(text: str) -> bool:
 
 
 def is_async(obj: object) -> bool:
-    return inspect.iscoroutinefunction(obj) or inspect.isasyncgenfunction(obj)
+    return inspect.iscoroutinefunction(obj)
 
 
 def attribute_text(obj: object, name: str) -> str | None:
