@@ -144,6 +144,7 @@ struct sbg_source {
     const struct sbg_class *scope; /* the class a method or constructor belongs to */
     const struct sbg_sigs *sigs;
     bool constructs, async;
+    bool any_value; /* a setter that may take more than the getter gives */
 };
 /* The C functions of one Python callable: one, and one more for each overload that gets its own. */
 size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *source,

@@ -331,6 +331,7 @@ static void make_member(struct sbg_bindings *b, const struct sbg_class *c, struc
         if (m->settable) {
             s.op = 's';
             s.doc = "";
+            s.any_value = m->kind == SBG_PROPERTY; /* df.columns is an Index, and set to a list */
             s.c_name = sbg_claim(b, sbg_printf(&b->arena, "%s_set", m->c_name), s.python);
             keep(b, m, sbg_make_access(b, &s, m->type));
         }

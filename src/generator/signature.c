@@ -397,7 +397,10 @@ struct sbg_function *sbg_make_access(struct sbg_bindings *b, const struct sbg_so
     sbg_text_free(&clean);
     if (s->op == 's') {
         struct sbg_merged value = { .name = "value", .types = &type, .type_count = 1 };
-        f->params[f->param_count++] = make_arg(b, s, &value, false, &names);
+        struct sbg_arg arg = make_arg(b, s, &value, false, &names);
+        if (s->any_value && (arg.type.code == 'o' || arg.type.accepts))
+            arg.type = (struct sbg_ctype) { .code = 'v' };
+        f->params[f->param_count++] = arg;
         f->returns.code = 'n';
     } else {
         const struct sbg_sig sig = { NULL, 0, type };

@@ -408,15 +408,15 @@ static inline demo_Series demo_Frame_index(sb_session *py, demo_Frame self, cons
     (demo_Frame_index)(py, self, SB_SITE_(""))
 
 /** Python: demo.Frame.index: Series */
-static inline void demo_Frame_index_set(sb_session *py, demo_Frame self, demo_Series value, const sb_site *at_)
+static inline void demo_Frame_index_set(sb_session *py, demo_Frame self, sb_value value, const sb_site *at_)
 {
-    static const sb_fn fn_ = { "demo:Frame.index", "so{demo:Frame}:self,o{demo:Series}:value>n" };
-    const sb_slot slots_[] = { { .o = self.object }, { .o = value.object } };
+    static const sb_fn fn_ = { "demo:Frame.index", "so{demo:Frame}:self,v:value>n" };
+    const sb_slot slots_[] = { { .o = self.object }, { .v = &value } };
     sb_run_n(py, &fn_, at_, slots_);
 }
 /* demo.Frame.index: Series */
 #define demo_Frame_index_set(py, self, value) \
-    (demo_Frame_index_set)(py, self, value, SB_SITE_(""))
+    (demo_Frame_index_set)(py, self, SB(value), SB_SITE_(""))
 
 /** As demo_Base_name. */
 static inline sb_value demo_Frame_name(sb_session *py, demo_Frame self, const sb_site *at_)
