@@ -63,12 +63,14 @@ static const char *skip_word(const char *p)
     return p;
 }
 
-void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx)
+bool sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx)
 {
     int depth = 0;
     bool start = true; /* of an initialiser */
+    bool named = true; /* all of them */
     for (const char *p = skip_space(text); *p; p = skip_space(p)) {
         bool designator = *p == '.' && start && depth == 0;
+        named = named && (!start || *p == '.' || *p == ',');
         start = *p == ',' && depth == 0;
         if (designator) {
             const char *name = skip_space(p + 1);
@@ -86,6 +88,7 @@ void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), voi
             p++;
         }
     }
+    return named;
 }
 
 /* ---- the signature ---- */
@@ -319,6 +322,23 @@ static bool parse_result(struct parser *s)
         return bad(s);
     plan->result_size = (at + align - 1) & ~(align - 1);
     return !*s->p || bad(s);
+}
+
+bool sb__result_member(const char **sig, uint32_t *at, struct sb_result_type *member)
+{
+    const char *p = *sig;
+    char code = *p;
+    if (!code || code == ')')
+        return false;
+    p += 1 + (p[1] == '?');
+    if (*p == '{') /* no brace in it: that would be percent-encoded */
+        p += strcspn(p, "}") + 1;
+    *sig = p + (*p == ',');
+    uint32_t size = code == 's' ? (uint32_t)sizeof(sb_str) : code_size(code);
+    *member = (struct sb_result_type) { .code = code,
+                                        .size = size,
+                                        .offset = place_field(at, size, code_align(code)) };
+    return true;
 }
 
 /* ---- which options are given ---- */
@@ -603,9 +623,14 @@ static const struct sb_plan *make_site_plan(const sb_fn *fn, const char *given_t
         goto done;
     }
     struct given g = { .options = n ? s.params + s.required : NULL, .count = n, .set = set };
-    if (given_text)
-        sb__read_given(given_text, mark_given, &g);
-    else if (options)
+    if (given_text && !sb__read_given(given_text, mark_given, &g)) {
+        /* By position, or in a macro, whose names are not in the text. */
+        sb__trouble(t, SB_E_MISUSE,
+                    "options are written as .name = value in the call itself: %.80s", given_text);
+        ok = false;
+        goto done;
+    }
+    if (!given_text && options)
         for (uint32_t i = 0; i < n; i++)
             set[i] = field_set(options, &s.params[s.required + i]);
     if (g.unknown.len) {

@@ -128,7 +128,10 @@ static inline void sb__plan_site_sent(struct sb_plan_cache *c, const sb_fn *fn, 
 const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const char *name,
                                        const char *result, sb_args args, struct sb_trouble *t);
 
-/* The names written at depth 0 of a call's text: calls `found` for each. */
-void sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx);
+/* The next member of a result struct, straight from the signature: *sig is behind its "(", *at is 0 at first. */
+bool sb__result_member(const char **sig, uint32_t *at, struct sb_result_type *member);
+
+/* The names written at depth 0 of a call's text: calls `found` for each. False: there is a value without a name. */
+bool sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx);
 
 #endif

@@ -4,6 +4,8 @@
  * the C result, by the plan. */
 #include "runtime/request.h"
 
+static const sb_site nowhere = { "", "", 0 }; /* for NULL: no place, and no option is given */
+
 static const struct sb_type {
     const char *name;
 } result_types[128] = {
@@ -190,6 +192,18 @@ static bool run_with_keywords(sb_session *py, const struct sb_plan *plan, const 
     return true;
 }
 
+/* A call that cannot be made. Its function has no readable name yet: "json:loads" is json.loads. */
+static void fail_plan(sb_session *py, const sb_fn *fn, const sb_site *site,
+                      const struct sb_trouble *t)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s", fn->name);
+    for (char *p = name; *p; p++)
+        if (*p == ':')
+            *p = '.';
+    sb__fail_trouble(py, site, name, t);
+}
+
 /* The whole of a call, but for the result. True: *answer is at the reply, if the call waited; *plan tells the result's type. */
 static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_fn *fn,
                                                       const sb_site *site, const sb_slot *args,
@@ -200,7 +214,7 @@ static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_f
     t.code = SB_OK; /* not its text: that is long, and this is the hot path */
     const struct sb_plan *plan = sb__plan_site(&py->plans, fn, site->given, site, &t);
     if (SB_UNLIKELY(!plan)) {
-        sb__fail_trouble(py, site, fn->name, &t);
+        fail_plan(py, fn, site, &t);
         return false;
     }
     *plan_out = plan;
@@ -420,6 +434,8 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
                                                            const sb_site *site, const sb_slot *args,
                                                            char code, void *to)
 {
+    if (SB_UNLIKELY(!site))
+        site = &nowhere;
     uint32_t hash = sb__site_hash(fn, site->given), was = SB_CALM;
     if (SB_UNLIKELY(!py || !sb__enter_if(py, &was))) {
         if (sb__enter(py))
@@ -491,6 +507,8 @@ sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const s
     if (!py)
         return (sb_object) { 0 };
     sb_object o = sb__failed_object(py);
+    if (SB_UNLIKELY(!site))
+        site = &nowhere;
     if (SB_UNLIKELY(!sb__enter(py)))
         return o;
     if (SB_UNLIKELY(py->failed)) {
@@ -519,17 +537,20 @@ sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const s
     return o;
 }
 
-static void zero_struct(const struct sb_plan *plan, sb_session *py, void *result)
+/* The zero of a result struct. From the signature: there may be no plan. */
+static void zero_struct(const sb_fn *fn, sb_session *py, void *result)
 {
-    memset(result, 0, plan->result_size);
-    for (uint32_t i = 0; i < plan->result_count; i++) {
-        void *to = (char *)result + plan->result[i].offset;
-        switch (plan->result[i].code) {
+    const char *sig = strchr(fn->sig, '>');
+    uint32_t at = 0;
+    struct sb_result_type m;
+    for (sig += sig[1] == '(' ? 2 : 1; sb__result_member(&sig, &at, &m);) {
+        void *to = (char *)result + m.offset;
+        switch (m.code) {
         case 's':
-            *(sb_str *)to = (sb_str) { "", 0 };
+            *(sb_str *)to = no_text;
             break;
         case 'y':
-            *(sb_bytes *)to = (sb_bytes) { (const unsigned char *)"", 0 };
+            *(sb_bytes *)to = no_bytes;
             break;
         case 'v':
             *(sb_value *)to = sb_of_kind_(SB_FAILED_);
@@ -538,7 +559,7 @@ static void zero_struct(const struct sb_plan *plan, sb_session *py, void *result
             *(sb_object *)to = py ? sb__failed_object(py) : (sb_object) { 0 };
             break;
         default:
-            break;
+            memset(to, 0, m.size);
         }
     }
 }
@@ -546,26 +567,23 @@ static void zero_struct(const struct sb_plan *plan, sb_session *py, void *result
 void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
               void *result)
 {
-    struct sb_trouble t = { 0 };
-    struct sb_plan_cache none = { 0 };
+    if (SB_UNLIKELY(!site))
+        site = &nowhere;
     if (SB_UNLIKELY(!sb__enter(py))) {
-        const struct sb_plan *p = sb__plan_site(&none, fn, site->given, site, &t);
-        if (p)
-            zero_struct(p, py, result);
-        sb__plan_cache_reset(&none);
+        zero_struct(fn, py, result);
         return;
     }
-    const struct sb_plan *plan = sb__plan_site(&py->plans, fn, site->given, site, &t);
-    if (plan)
-        zero_struct(plan, py, result);
     if (SB_UNLIKELY(py->failed)) {
+        zero_struct(fn, py, result);
         sb__skip(py);
         sb__leave(py);
         return;
     }
+    const struct sb_plan *plan;
     struct sb_reader r;
     uint64_t id, n;
     if (run(py, fn, site, args, &id, &plan, &r)) {
+        memset(result, 0, plan->result_size);
         bool ok = sb__read_count(&r, SB_MAJOR_ARRAY, &n) && n == plan->result_count;
         if (!ok)
             sb__fail_protocol(py, site, plan->function, "a struct with another number of members");
@@ -573,7 +591,9 @@ void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slo
             ok = read_result(py, site, plan, plan->result[i].code, &r,
                              (char *)result + plan->result[i].offset);
         if (!ok)
-            zero_struct(plan, py, result);
+            zero_struct(fn, py, result);
+    } else {
+        zero_struct(fn, py, result);
     }
     sb__leave(py);
 }
@@ -590,6 +610,8 @@ sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, s
         sb__leave(py);
         return o;
     }
+    if (!site)
+        site = &nowhere;
     sb_value made = v, checked;
     bool ok = true;
     if (v.kind != SB_OBJECT_)

@@ -185,6 +185,58 @@ static void arguments(void **state)
     assert_int_equal(sb_close(py), 0);
 }
 
+/* Options are read from the text of the call: what a macro hides, or what has no name, is not in it. */
+#define HIDDEN(x) .n = x
+static void options_without_names(void **state)
+{
+    (void)state;
+    sb_session *py = sb_open(.quiet = true);
+    sbtest_head(py, 1, HIDDEN(3));
+    EXPECT(SB_E_MISUSE, "options are written as .name = value in the call itself: HIDDEN(3)");
+    sbtest_head(py, 1, .ascending = false, HIDDEN(3));
+    EXPECT(SB_E_MISUSE, "HIDDEN(3)");
+    sbtest_head_opts by_place = { .site = { "test_misuse.c", "3", __LINE__ + 1 }, .n = 3 };
+    (sbtest_head)(py, 1, &by_place);
+    EXPECT(SB_E_MISUSE, "in the call itself: 3");
+    sbtest_head_opts unknown = { .site = { "test_misuse.c", ".m = 3", __LINE__ + 1 } };
+    (sbtest_head)(py, 1, &unknown);
+    EXPECT(SB_E_MISUSE, "has no option \"m\"");
+    /* No options at all, and no place: as by a function pointer, or in a debugger. */
+    assert_string_equal((sbtest_head)(py, 1, NULL).ptr,
+                        "1.0 n=5 ascending=True alpha=1.5 name='none' of=None");
+    assert_int_equal((sbtest_pair)(py, NULL).item1, 7);
+    assert_int_equal((sbtest_Box_value)(py, (sbtest_Box_new)(py, 4, NULL), NULL), 4);
+    assert_true(sb_cast(py, NULL, "sbtest:Box", SB(sbtest_Box_new(py, 1))).id != 0);
+    expect_fine(py);
+    assert_float_equal((py_math_sqrt)(py, -1, NULL), 0, 0);
+    const sb_error *e = sb_get_error(py);
+    assert_string_equal(e->type, "ValueError");
+    assert_string_equal(e->file, "");
+    /* A struct that is not filled is the zero of its members. */
+    sbtest_mixed_result m;
+    memset(&m, 0x55, sizeof m);
+    m = sbtest_mixed(py);
+    assert_string_equal(m.item0.ptr, "");
+    assert_int_equal(m.item2.kind, SB_FAILED_);
+    sb_clear_error(py);
+    static const sb_fn wrong = { "sbtest:mixed", "f:nonsense>(s,o{sbtest:Box},v,b,d)" };
+    struct {
+        sb_str s;
+        sb_object o;
+        sb_value v;
+        bool b;
+        double d;
+    } r;
+    memset(&r, 0x55, sizeof r);
+    sb_run_t(py, &wrong, SB_SITE_(""), NULL, &r);
+    expect_at(py, SB_E_MISUSE, NULL, "cannot be read", __LINE__ - 1);
+    assert_string_equal(r.s.ptr, "");
+    assert_int_equal(r.v.kind, SB_FAILED_);
+    assert_false(r.b);
+    assert_float_equal(r.d, 0, 0);
+    assert_int_equal(sb_close(py), 0);
+}
+
 static void containers(void **state)
 {
     (void)state;
@@ -560,17 +612,9 @@ static void options(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(null_session),
-        TEST(names),
-        TEST(arguments),
-        TEST(containers),
-        TEST(arrays),
-        TEST(stale),
-        TEST(of_another_session),
-        TEST(text),
-        TEST(two_threads),
-        TEST(forked),
-        TEST(options),
+        TEST(null_session), TEST(names),       TEST(arguments), TEST(options_without_names),
+        TEST(containers),   TEST(arrays),      TEST(stale),     TEST(of_another_session),
+        TEST(text),         TEST(two_threads), TEST(forked),    TEST(options),
     };
     named(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
