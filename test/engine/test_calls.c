@@ -875,6 +875,48 @@ static void test_numpy(void **state)
          "REPLY true");
 }
 
+static void test_pandas(void **state)
+{
+    (void)state;
+    if (!have_module("pandas")) {
+        print_message("no pandas for %s\n", python_path());
+        skip();
+    }
+    execute(c, "import pandas as pd, sys\nsys.modules['builtins'].pd = pd");
+    static const struct {
+        const char *declared, *expression, *reply;
+    } rows[] = {
+        { "w", "pd.Series([1, 2], dtype='int16')", "77(h'01000200')" },
+        { "w", "pd.DataFrame({'a': [1.0], 'b': [2.0]})",
+          "40([[1, 2], 86(h'000000000000f03f0000000000000040')])" },
+        { "w", "pd.Series([True])", "61442(h'01')" },
+        { "i", "pd.Series([1, 2]).sum()", "3" },
+        { "d", "pd.Series([1, 2]).mean()", "1.5" },
+        { "(i,i)", "pd.DataFrame({'a': [1]}).shape", "[1, 1]" },
+        { "v", "pd.Series([1.5])[0]", "1.5" },
+        { "o?{pandas:DataFrame}", "pd.DataFrame()", "true" },
+        { "o?{pandas.core.frame:DataFrame}", "pd.DataFrame()", "true" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        same(result(rows[i].declared, rows[i].expression), format("REPLY %s", rows[i].reply));
+    is_object(result("v", "pd.Timestamp('2020')"));
+    is_object(result("V", "pd.Series([1])"));
+    static const char *const refused[][3] = {
+        /* where a class says it is depends on the version */
+        { "w", "pd.Series(['a'], dtype=object)", "Series of dtype object" },
+        { "d", "pd.NA", "declared float, got pandas." },
+        { "o{pandas:DataFrame}", "pd.Series([1])", "DataFrame, got pandas." },
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const char *got = result(refused[i][0], refused[i][1]);
+        assert_non_null(strstr(got, "ERROR 2 SB_E_TYPE: builtins.eval: declared "));
+        assert_non_null(strstr(got, refused[i][2]));
+        c->epoch++;
+    }
+    same(result("n", "pd.DataFrame({'a': [1]})['b']"), "ERROR 1 KeyError: 'b' (skipped 0)");
+    c->epoch++;
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_functions),
     cmocka_unit_test(test_kwargs),
@@ -896,6 +938,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lists_as_arrays),
     cmocka_unit_test(test_arrays_in),
     cmocka_unit_test(test_numpy),
+    cmocka_unit_test(test_pandas),
 };
 
 int main(void)
