@@ -268,6 +268,13 @@ static const char *bare_name(struct sbg_bindings *b, const char *name)
     return word;
 }
 
+/* Is the class at a public place of the standard library, whose module is just not bound: queue.Queue? Its name will be
+ * the same when it is. */
+static bool is_at_home(const struct sbg_library *library, const struct sbg_class *c)
+{
+    return library->standard && c->key[0] != '_' && !strstr(c->key, "._");
+}
+
 static void name_class(struct sbg_bindings *b, struct sbg_library *library, struct sbg_class *c)
 {
     const char *rest = NULL;
@@ -279,9 +286,13 @@ static void name_class(struct sbg_bindings *b, struct sbg_library *library, stru
     c->home = home ? home : module_for(library, c);
     if (!c->home)
         return;
-    const char *wanted =
-        home ? sbg_printf(&b->arena, "%s_%s", module_prefix(b, home), sbg_word(&b->arena, rest))
-             : sbg_printf(&b->arena, "%s_%s", library->prefix, bare_name(b, c->name));
+    const char *wanted;
+    if (home)
+        wanted = sbg_printf(&b->arena, "%s_%s", module_prefix(b, home), sbg_word(&b->arena, rest));
+    else if (is_at_home(library, c))
+        wanted = sbg_printf(&b->arena, "%s_%s", library->prefix, sbg_word(&b->arena, c->key));
+    else
+        wanted = sbg_printf(&b->arena, "%s_%s", library->prefix, bare_name(b, c->name));
     c->path = home ? sbg_printf(&b->arena, "%s:%s", home->name, rest)
                    : sbg_printf(&b->arena, "%s:%s", c->module, c->name);
     const char *python = c->public ? c->public : c->key;

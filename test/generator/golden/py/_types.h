@@ -64,15 +64,15 @@ static inline py_re_Match py_re_Match_from(sb_session *py, sb_value value, const
 #define py_re_RegexFlag_DEBUG ((int64_t)128)
 
 /** Python: time.struct_time */
-typedef union py_struct_time {
+typedef union py_time_struct_time {
     sb_object object;
-} py_struct_time;
-static inline py_struct_time py_struct_time_from(sb_session *py, sb_value value, const sb_site *at_)
+} py_time_struct_time;
+static inline py_time_struct_time py_time_struct_time_from(sb_session *py, sb_value value, const sb_site *at_)
 {
-    const py_struct_time result_ = { sb_cast(py, at_, "time:struct_time", value) };
+    const py_time_struct_time result_ = { sb_cast(py, at_, "time:struct_time", value) };
     return result_;
 }
-#define py_struct_time_from(py, value) (py_struct_time_from)(py, SB(value), SB_SITE_(""))
+#define py_time_struct_time_from(py, value) (py_time_struct_time_from)(py, SB(value), SB_SITE_(""))
 
 /** builtins.int.from_bytes: byteorder */
 typedef enum py_int_from_bytes_byteorder {

@@ -309,15 +309,15 @@ static inline sb_str py_str_upper(sb_session *py, const char *self, const sb_sit
     (py_str_upper)(py, self, SB_SITE_(""))
 
 /** Python: time.struct_time.tm_zone: str */
-static inline sb_str py_struct_time_tm_zone(sb_session *py, py_struct_time self, const sb_site *at_)
+static inline sb_str py_time_struct_time_tm_zone(sb_session *py, py_time_struct_time self, const sb_site *at_)
 {
     static const sb_fn fn_ = { "time:struct_time.tm_zone", "go{time:struct_time}:self>s" };
     const sb_slot slots_[] = { { .o = self.object } };
     return sb_run_s(py, &fn_, at_, slots_);
 }
 /* time.struct_time.tm_zone: str */
-#define py_struct_time_tm_zone(py, self) \
-    (py_struct_time_tm_zone)(py, self, SB_SITE_(""))
+#define py_time_struct_time_tm_zone(py, self) \
+    (py_time_struct_time_tm_zone)(py, self, SB_SITE_(""))
 
 /* builtins.EnvironmentError is builtins.Exception */
 typedef py_Exception py_EnvironmentError;
