@@ -68,8 +68,19 @@ static int write_temporary(const char *path, const struct sbg_file *file, struct
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)
         return fail(error, path, "cannot be created");
-    int failed = write_all(fd, file->text, file->len) || fsync(fd) ? errno : 0;
+    int failed = write_all(fd, file->text, file->len) ? errno : 0;
     if (close(fd) && !failed)
+        failed = errno;
+    errno = failed;
+    return failed ? fail(error, path, "cannot be written") : 0;
+}
+
+/* All files are written before the first is waited for: the disk then takes them together. */
+static int wait_for(const char *path, struct sbg_text *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int failed = fd < 0 || fsync(fd) ? errno : 0;
+    if (fd >= 0 && close(fd) && !failed)
         failed = errno;
     errno = failed;
     return failed ? fail(error, path, "cannot be written") : 0;
@@ -140,6 +151,9 @@ int sbg_write_files(const char *folder, const struct sbg_file *files, size_t cou
         temporary[i] = sbg_printf(&arena, "%s.%ld.tmp", path[i], (long)getpid());
         status = write_temporary(temporary[i], &files[i], error);
     }
+    for (size_t i = 0; i < count && !status; i++)
+        if (temporary[i])
+            status = wait_for(temporary[i], error);
     for (size_t i = 0; i < count && !status; i++) {
         if (!temporary[i])
             continue;
