@@ -460,11 +460,11 @@ static void tell(PyObject *o, char *why, size_t cap)
     Py_ssize_t n;
     const char *p = text ? sb__py.utf8(text, &n) : NULL;
     if (p)
-        snprintf(why, cap, "%s of dtype %s", name, p);
+        sb__print(why, cap, "%s of dtype %s", name, p);
     else if (sequence_size(o) >= 0)
-        snprintf(why, cap, "%s that is no array of numbers of 64 bits at most", name);
+        sb__print(why, cap, "%s that is no array of numbers of 64 bits at most", name);
     else
-        snprintf(why, cap, "%s", name);
+        sb__print(why, cap, "%s", name);
     PyErr_Clear();
     Py_XDECREF(dtype);
     Py_XDECREF(text);

@@ -302,19 +302,19 @@ static void describe_spec(const struct sb_spec *spec, char *out, size_t cap)
         PyObject *repr = PyObject_Repr(spec->literals);
         Py_ssize_t n;
         const char *p = repr ? sb__py.utf8(repr, &n) : NULL;
-        snprintf(detail, sizeof detail, "%s", p ? p : "its literals");
+        sb__print(detail, sizeof detail, "%s", p ? p : "its literals");
         PyErr_Clear();
         Py_XDECREF(repr);
     } else if (spec->code == '(') {
-        snprintf(detail, sizeof detail, " of %zu", spec->count);
+        sb__print(detail, sizeof detail, " of %zu", spec->count);
     } else if (spec->class_name) {
         name = "";
         if (spec->class)
             sb__type_name(spec->class, detail, sizeof detail);
         else
-            snprintf(detail, sizeof detail, "%s", spec->class_name);
+            sb__print(detail, sizeof detail, "%s", spec->class_name);
     }
-    snprintf(out, cap, "%s%s%s", name, detail, spec->optional ? " or None" : "");
+    sb__print(out, cap, "%s%s%s", name, detail, spec->optional ? " or None" : "");
 }
 
 static int mismatch(struct sb_engine_session *s, const struct sb_target *plan,
@@ -330,11 +330,11 @@ static int mismatch(struct sb_engine_session *s, const struct sb_target *plan,
         Py_ssize_t n;
         const char *p = repr ? sb__py.utf8(repr, &n) : NULL;
         if (p)
-            snprintf(got, sizeof got, "%s", p);
+            sb__print(got, sizeof got, "%s", p);
         PyErr_Clear();
         Py_XDECREF(repr);
     } else if (spec->code == '(' && PyTuple_Check(o)) {
-        snprintf(got, sizeof got, "tuple of %zd", PyTuple_Size(o));
+        sb__print(got, sizeof got, "tuple of %zd", PyTuple_Size(o));
     }
     return sb__fault(s, SB_E_TYPE, "%s: declared %s, got %s", plan->label, declared, got);
 }

@@ -197,13 +197,39 @@ int sb__python_load(void)
 
 /* ---- names and NumPy ------------------------------------------------------------------------- */
 
+void sb__print_args(char *out, size_t cap, const char *format, va_list args)
+{
+    int n = vsnprintf(out, cap, format, args);
+    if (n < 0)
+        *out = 0;
+    if (n < 0 || (size_t)n < cap)
+        return;
+    size_t end = cap - 1, begin = end;
+    while (begin && ((unsigned char)out[begin - 1] & 0xc0) == 0x80)
+        begin--;
+    if (!begin)
+        return;
+    unsigned char first = (unsigned char)out[begin - 1];
+    size_t size = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (begin - 1 + size > end)
+        out[begin - 1] = 0;
+}
+
+void sb__print(char *out, size_t cap, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    sb__print_args(out, cap, format, args);
+    va_end(args);
+}
+
 static bool text_attribute(PyObject *o, PyObject *name, char *out, size_t cap)
 {
     PyObject *text = PyObject_GetAttr(o, name);
     Py_ssize_t n;
     const char *s = text && PyUnicode_Check(text) ? sb__py.utf8(text, &n) : NULL;
     if (s)
-        snprintf(out, cap, "%s", s);
+        sb__print(out, cap, "%s", s);
     PyErr_Clear();
     Py_XDECREF(text);
     return s;
@@ -213,12 +239,12 @@ void sb__type_name(PyObject *type, char *out, size_t cap)
 {
     char module[160], name[160];
     if (!text_attribute(type, sb__py.str.__qualname__, name, sizeof name))
-        snprintf(name, sizeof name, "?");
+        sb__print(name, sizeof name, "?");
     if (text_attribute(type, sb__py.str.__module__, module, sizeof module) &&
         strcmp(module, "builtins") != 0)
-        snprintf(out, cap, "%s.%s", module, name);
+        sb__print(out, cap, "%s.%s", module, name);
     else
-        snprintf(out, cap, "%s", name);
+        sb__print(out, cap, "%s", name);
 }
 
 PyObject *sb__module_attribute(const char *module, const char *name, bool import)

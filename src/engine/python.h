@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include <Python.h>
+#include <stdarg.h>
 
 /* The bit of nargsf that lends args[-1] to the callee (PEP 590). */
 #define SB_ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
@@ -76,6 +77,11 @@ static inline double sb__float_value(PyObject *o)
 /* Finds the symbols, runs the prelude, which replaces sys.stdout and sys.stderr. Once, with the GIL;
  * further calls do nothing. 0, or -1 with an exception set. */
 int sb__python_load(void) SB_MUST_USE;
+
+/* snprintf for UTF-8: what is clipped ends with a whole character. */
+void sb__print(char *out, size_t cap, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sb__print_args(char *out, size_t cap, const char *format, va_list args);
 
 /* "int", "pandas.core.frame.DataFrame": a class's module and qualified name, without "builtins.";
  * written to `out`, clipped. Leaves no exception. */

@@ -449,6 +449,8 @@ static int loop(void)
         if (SB_UNLIKELY(now - server.released > ns(NS_BUSY_MAX))) {
             PyEval_RestoreThread(PyEval_SaveThread());
             server.released = ticks();
+            if (PyErr_CheckSignals() < 0 && handler_raised() < 0)
+                return -1;
         }
     }
 }

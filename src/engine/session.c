@@ -13,7 +13,7 @@ int sb__fault(struct sb_engine_session *s, sb_code code, const char *format, ...
         va_list args;
         va_start(args, format);
         s->fault.code = code;
-        vsnprintf(s->fault.text, sizeof s->fault.text, format, args);
+        sb__print_args(s->fault.text, sizeof s->fault.text, format, args);
         va_end(args);
     }
     return -1;

@@ -305,6 +305,23 @@ static void test_more_declared(void **state)
     same(CALL(c, "len", "i", format("[39(%lu)]", id)), "REPLY 1");
 }
 
+/* Names are clipped between characters. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    for (int shift = 0; shift < 4; shift++) {
+        const char *got =
+            result("i", format("type('%.*s' + chr(0x20ac) * 400 + chr(0x1f600) * 400, (), {})()",
+                               shift, "aaa"));
+        assert_non_null(strstr(got, "ERROR 2 SB_E_TYPE: builtins.eval: declared int, got "));
+        assert_non_null(strstr(got, "\xe2\x82\xac\xe2\x82\xac (skipped 0)"));
+        c->epoch++;
+        got = result("i", format("type('%.*s' + chr(0x1f600) * 400, (), {})()", shift, "aaa"));
+        assert_non_null(strstr(got, "\xf0\x9f\x98\x80 (skipped 0)"));
+        c->epoch++;
+    }
+}
+
 static void test_values_out(void **state)
 {
     (void)state;
@@ -926,6 +943,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_results),
     cmocka_unit_test(test_declared),
     cmocka_unit_test(test_more_declared),
+    cmocka_unit_test(test_long_names),
     cmocka_unit_test(test_values_out),
     cmocka_unit_test(test_values_in),
     cmocka_unit_test(test_depth),
