@@ -81,7 +81,8 @@ int sb__python_load(void) SB_MUST_USE;
 /* snprintf for UTF-8: what is clipped ends with a whole character. */
 void sb__print(char *out, size_t cap, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void sb__print_args(char *out, size_t cap, const char *format, va_list args);
+void sb__print_args(char *out, size_t cap, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 /* "int", "pandas.core.frame.DataFrame": a class's module and qualified name, without "builtins.";
  * written to `out`, clipped. Leaves no exception. */
