@@ -248,6 +248,51 @@ static void deaths(void **state)
     assert_int_equal(sb_close(py), 0);
 }
 
+struct blow {
+    pid_t pid;
+    _Atomic int64_t at;
+};
+
+static void *strike(void *arg)
+{
+    struct blow *b = arg;
+    usleep(20000);
+    atomic_store(&b->at, sb__now());
+    kill(b->pid, SIGKILL);
+    return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void killed_from_outside(void **state)
+{
+    (void)state;
+    enum { N = 30 };
+    int64_t took[N];
+    sb_session *py = sb_open(.transport = "worker", .quiet = true);
+    for (int i = 0; i < N; i++) {
+        struct blow b = { .pid = (pid_t)pid_of(py) };
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, strike, &b), 0);
+        sb_call(py, i % 2 ? "sbladder.sleep" : "sbladder.spin");
+        assert_true(sb_failed(py));
+        took[i] = sb__now() - atomic_load(&b.at);
+        pthread_join(thread, NULL);
+        assert_int_equal(sb_get_error(py)->code, SB_E_WORKER_DIED);
+        assert_non_null(strstr(sb_get_error(py)->message, "was killed by SIGKILL"));
+        sb_clear_error(py);
+    }
+    qsort(took, N, sizeof *took, by_size);
+    print_message("          median %g us, worst %g us\n", (double)took[N / 2] / 1e3,
+                  (double)took[N - 1] / 1e3);
+    assert_true(took[N - 1] < 200 * SB_MILLISECOND);
+    assert_int_equal(sb_close(py), 0);
+}
+
 /* ---- what takes a control group of version 1, and leave to make one ---- */
 
 static bool write_text(const char *folder, const char *file, const char *text)
@@ -360,8 +405,16 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, begin, check_holdings)
     const struct CMUnitTest tests[] = {
-        T(every_rung), T(in_time), T(races),         T(races_with_the_kill),    T(queued),
-        T(deaths),     T(frozen),  T(out_of_memory), T(children_of_the_worker),
+        T(every_rung),
+        T(in_time),
+        T(races),
+        T(races_with_the_kill),
+        T(queued),
+        T(deaths),
+        T(killed_from_outside),
+        T(frozen),
+        T(out_of_memory),
+        T(children_of_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
