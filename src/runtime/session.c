@@ -257,24 +257,8 @@ static void detach(sb_session *py)
     py->link = NULL;
 }
 
-int sb_close(sb_session *py)
+static void free_session(sb_session *py)
 {
-    if (!py)
-        return 1;
-    if (!sb__enter(py))
-        return 1; /* another thread is inside: it goes on */
-    bool failed = py->failed || !sb__settle(py);
-    if (failed && !py->looked && !py->quiet)
-        sb__error_print(&py->error, stderr);
-    uint32_t misuse = atomic_load(&py->misuse);
-    if (misuse && !py->quiet)
-        fprintf(stderr,
-                "snakebridge: %u call%s of a second thread did nothing, because the session was in "
-                "use\n",
-                misuse, misuse == 1 ? "" : "s");
-    detach(py);
-    if (py->tag)
-        sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
     for (uint32_t i = 0; i <= py->depth; i++)
         sb__arena_reset(&py->scopes[i].arena, &py->chunks);
     sb__chunk_cache_reset(&py->chunks);
@@ -288,5 +272,31 @@ int sb_close(sb_session *py)
     sb__free(py->handles.places);
     sb__free(py->defined);
     sb__free(py);
+}
+
+int sb_close(sb_session *py)
+{
+    if (!py)
+        return 1;
+    if (!sb__enter(py)) {
+        /* Another thread is inside: it goes on. Or this is a child of fork(), where that may have been so, too; but what
+         * was opened in the child has no tag, and is its own. */
+        if (sb__forked() && !py->tag)
+            free_session(py);
+        return 1;
+    }
+    bool failed = py->failed || !sb__settle(py);
+    if (failed && !py->looked && !py->quiet)
+        sb__error_print(&py->error, stderr);
+    uint32_t misuse = atomic_load(&py->misuse);
+    if (misuse && !py->quiet)
+        fprintf(stderr,
+                "snakebridge: %u call%s of a second thread did nothing, because the session was in "
+                "use\n",
+                misuse, misuse == 1 ? "" : "s");
+    detach(py);
+    if (py->tag)
+        sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
+    free_session(py);
     return failed || misuse ? 1 : 0;
 }

@@ -22,6 +22,13 @@ LIBRARY = BUILD / "lib"
 # Sanitizers of the library must be in the programs, too.
 SANITIZE = [f for f in os.environ.get("SB_CFLAGS", "").split() if f.startswith("-fsanitize")]
 
+# What programs are run with: a worker that loads an engine with a sanitizer needs the sanitizer's run time first.
+RUN = {"ASAN_OPTIONS": "detect_leaks=0"} if SANITIZE else {}
+for flag, library in (("address", "libasan.so"), ("thread", "libtsan.so")):
+    if any(flag in f for f in SANITIZE):
+        found = subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True, text=True, check=True)
+        RUN["LD_PRELOAD"] = found.stdout.strip()
+
 # As `snakebridge init` writes them into a user's build.
 INIT = ["-Wall", "-Wextra", "-Werror=int-conversion", "-Werror=incompatible-pointer-types"]
 INIT_GCC = [*INIT, "-Wjump-misses-init"]

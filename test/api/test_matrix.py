@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, CLANG, CLANGXX, GCC, GXX, HERE, LIBRARY, SANITIZE, Compiler
+from conftest import BUILD, CLANG, CLANGXX, GCC, GXX, HERE, LIBRARY, RUN, SANITIZE, Compiler
 
 LANGUAGES = [
     *[dataclasses.replace(GCC, std=std) for std in ("c11", "c17", "gnu11", "gnu2x")],
@@ -102,9 +102,7 @@ def test_macros(
     if strict:
         return
     for transport in ("worker", "inprocess"):
-        env = {**os.environ, "SNAKEBRIDGE_TRANSPORT": transport}
-        if SANITIZE:
-            env["ASAN_OPTIONS"] = "detect_leaks=0"
+        env = {**os.environ, "SNAKEBRIDGE_TRANSPORT": transport, **RUN}
         ran = subprocess.run(
             [str(BUILD / "test" / "api" / "left"), str(program)],
             env=env,

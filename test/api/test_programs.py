@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, COMPILERS, HERE, LIBRARY, SANITIZE, Compiler
+from conftest import BUILD, COMPILERS, HERE, LIBRARY, RUN, SANITIZE, Compiler
 
 PROGRAMS = HERE / "programs"
 NAMES = sorted(p.stem for p in PROGRAMS.glob("*.c"))
@@ -57,9 +57,7 @@ def test_program(
     shutil.copytree(PROGRAMS / "data", data)
     before = sorted(p.name for p in data.iterdir())
     expected = (PROGRAMS / f"{name}.out").read_text()
-    env = {**os.environ, "SNAKEBRIDGE_TRANSPORT": transport}
-    if SANITIZE:
-        env["ASAN_OPTIONS"] = "detect_leaks=0"
+    env = {**os.environ, "SNAKEBRIDGE_TRANSPORT": transport, **RUN}
     done = subprocess.run(
         [str(BUILD / "test" / "api" / "left"), str(program)],
         cwd=data,

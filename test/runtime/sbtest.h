@@ -40,7 +40,7 @@ static inline sb_str sbtest_head(sb_session *py, double x, const sbtest_head_opt
 {
     static const sb_fn fn_ = { "sbtest:head", "fd:x|i:n,b:ascending,d:alpha,s?:name,v:of>s" };
     const sb_slot a_[] = { { .d = x } };
-    return sb_run_s(py, &fn_, &o_->site, a_);
+    return sb_run_s(py, &fn_, (const sb_site *)o_, a_);
 }
 #define sbtest_head(py, x, ...)                                                                    \
     (sbtest_head)(py, x, SB_OPTS_(sbtest_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
@@ -55,7 +55,7 @@ static inline sb_str sbtest_place(sb_session *py, int64_t a, const sbtest_place_
 {
     static const sb_fn fn_ = { "sbtest:place", "fi:a|/i:b,/i:c>s" };
     const sb_slot a_[] = { { .i = a } };
-    return sb_run_s(py, &fn_, &o_->site, a_);
+    return sb_run_s(py, &fn_, (const sb_site *)o_, a_);
 }
 #define sbtest_place(py, a, ...)                                                                   \
     (sbtest_place)(py, a, SB_OPTS_(sbtest_place_opts, "" #__VA_ARGS__, __VA_ARGS__))
