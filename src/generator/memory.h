@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SBG_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define SBG_PRINTF(f, a) __attribute__((nonnull(f), format(printf, f, a)))
 
 struct sbg_arena {
     struct sbg_block *blocks;

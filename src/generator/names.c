@@ -513,17 +513,26 @@ static void choose_paths(struct sbg_bindings *b, struct sbg_library *library)
         }
 }
 
-static const char *header_of(struct sbg_bindings *b, const char *module)
+/* "numpy.linalg" -> "py/numpy/linalg.h", which may be one of our own names. */
+static const char *header_of(struct sbg_bindings *b, struct sbg_map *taken, const char *module)
 {
-    char *path = sbg_printf(&b->arena, "py/%s.h", module);
-    for (char *p = path + 3; p < path + strlen(path) - 2; p++)
+    char *path = sbg_printf(&b->arena, "py/%s", module);
+    for (char *p = path + 3; *p; p++)
         if (*p == '.')
             *p = '/';
-    return path;
+    const char *header = sbg_printf(&b->arena, "%s.h", path);
+    if (sbg_map_get(taken, header)) {
+        header = sbg_printf(&b->arena, "%s_.h", path);
+        sbg_line(&b->report->renames, "%s -> %s (%s.h is ours)", module, header, path);
+    }
+    sbg_map_put(taken, header, (void *)(size_t)1);
+    return header;
 }
 
 void sbg_assign_names(struct sbg_bindings *b)
 {
+    struct sbg_map headers = { 0 };
+    sbg_map_put(&headers, "py/_project.h", (void *)(size_t)1);
     reserve_words(b);
     for (size_t l = 0; l < b->library_count; l++) {
         struct sbg_library *library = &b->libraries[l];
@@ -537,9 +546,14 @@ void sbg_assign_names(struct sbg_bindings *b)
                      longer);
             library->prefix = longer;
         }
-        for (size_t m = 0; m < library->module_count; m++)
-            library->modules[m].header = header_of(b, library->modules[m].name);
+        sbg_map_put(&headers, library->types_header, (void *)(size_t)1);
     }
+    for (size_t l = 0; l < b->library_count; l++)
+        for (size_t m = 0; m < b->libraries[l].module_count; m++) {
+            struct sbg_module *module = &b->libraries[l].modules[m];
+            module->header = header_of(b, &headers, module->name);
+        }
+    sbg_map_free(&headers);
     for (size_t l = 0; l < b->library_count; l++) {
         struct sbg_library *library = &b->libraries[l];
         choose_paths(b, library);
