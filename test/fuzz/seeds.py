@@ -56,8 +56,37 @@ def answers() -> Iterator[bytes]:
         yield frame(2, b"\x01\x62hi") + frame(1, error) + frame(0, value) + frame(3, bytes(32) + value)
 
 
+def engine() -> Iterator[bytes]:
+    """Requests as fuzz_engine.c has them: control, length, body."""
+
+    def frame(control: int, body: bytes) -> bytes:
+        return bytes([control]) + len(body).to_bytes(2, "big") + body
+
+    for value in values():
+        for plan in (0, 1, 3, 4, 22):
+            yield frame(96, bytes([plan]) + b"\x81" + value) + frame(96, bytes([plan]) + b"\x82" + value * 2)
+    identifier = b"\xd8\x27\x1b" + ((7 << 48) + 1).to_bytes(8, "big")
+    made = frame(96, b"\x02\x81\x82\x01\x02")
+    yield made + frame(32, b"\x0d\x82" + identifier + b"\x05") + frame(32, b"\x11\x81" + identifier)
+    yield (
+        made
+        + frame(96, b"\x16\x81" + identifier)
+        + frame(4, b"\x81" + identifier[2:])
+        + frame(32, b"\x11\x81" + identifier)
+    )
+    yield (
+        frame(8, b"\x17\x81\x01")
+        + frame(0, b"\x17\x80")
+        + frame(5, b"")
+        + frame(32, b"\x17\x81\x61a")
+        + frame(7, b"\x01")
+    )
+    for operation in (b"\x61f\x68math:cos\x80\x61d\xf4", b"\x61m\x65a:b.c\x82\x61x\x61y\x6f(i,s?,o{a:b.c})\xf5"):
+        yield frame(6, b"\x85" + operation + b"\x83\x01\x02\x03")
+
+
 def main(to: Path) -> None:
-    kinds = {"value": values(), "plan": plans(), "ring": rings(), "answers": answers()}
+    kinds = {"value": values(), "plan": plans(), "ring": rings(), "answers": answers(), "engine": engine()}
     for kind, seeds in kinds.items():
         folder = to / kind
         folder.mkdir(parents=True, exist_ok=True)
