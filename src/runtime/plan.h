@@ -131,7 +131,4 @@ const struct sb_plan *sb__plan_dynamic(struct sb_plan_cache *c, char op, const c
 /* The next member of a result struct, straight from the signature: *sig is behind its "(", *at is 0 at first. */
 bool sb__result_member(const char **sig, uint32_t *at, struct sb_result_type *member);
 
-/* The names written at depth 0 of a call's text: calls `found` for each. False: there is a value without a name. */
-bool sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), void *ctx);
-
 #endif
