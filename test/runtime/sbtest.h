@@ -42,7 +42,7 @@ static inline sb_str sbtest_head(sb_session *py, double x, const sbtest_head_opt
     const sb_slot a_[] = { { .d = x } };
     return sb_run_s(py, &fn_, (const sb_site *)o_, a_);
 }
-#define sbtest_head(py, x, ...)                                                                    \
+#define sbtest_head(py, x, ...) \
     (sbtest_head)(py, x, SB_OPTS_(sbtest_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
 typedef struct sbtest_place_opts {
@@ -57,7 +57,7 @@ static inline sb_str sbtest_place(sb_session *py, int64_t a, const sbtest_place_
     const sb_slot a_[] = { { .i = a } };
     return sb_run_s(py, &fn_, (const sb_site *)o_, a_);
 }
-#define sbtest_place(py, a, ...)                                                                   \
+#define sbtest_place(py, a, ...) \
     (sbtest_place)(py, a, SB_OPTS_(sbtest_place_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
 static inline sbtest_Box sbtest_Box_new(sb_session *py, int64_t value, const sb_site *site_)
@@ -76,7 +76,8 @@ static inline sbtest_Crate sbtest_Crate_new(sb_session *py, int64_t value, const
 }
 #define sbtest_Crate_new(py, value) (sbtest_Crate_new)(py, value, SB_SITE_(""))
 
-static inline sbtest_Box sbtest_Box_add(sb_session *py, sbtest_Box self, int64_t n, const sb_site *site_)
+static inline sbtest_Box sbtest_Box_add(sb_session *py, sbtest_Box self, int64_t n,
+                                        const sb_site *site_)
 {
     static const sb_fn fn_ = { "sbtest:Box.add", "mo:self,i:n>o{sbtest:Box}" };
     const sb_slot a_[] = { { .o = self.object }, { .i = n } };
@@ -92,7 +93,8 @@ static inline int64_t sbtest_Box_value(sb_session *py, sbtest_Box self, const sb
 }
 #define sbtest_Box_value(py, self) (sbtest_Box_value)(py, self, SB_SITE_(""))
 
-static inline void sbtest_Box_value_set(sb_session *py, sbtest_Box self, int64_t v, const sb_site *site_)
+static inline void sbtest_Box_value_set(sb_session *py, sbtest_Box self, int64_t v,
+                                        const sb_site *site_)
 {
     static const sb_fn fn_ = { "sbtest:Box.value", "so:self,i:value>n" };
     const sb_slot a_[] = { { .o = self.object }, { .i = v } };
@@ -172,8 +174,9 @@ static inline void expect_error(sb_session *py, sb_code code, const char *type, 
     const sb_error *e = sb_get_error(py);
     assert_non_null(e);
     if (e->code != code || (type && strcmp(e->type, type)) || (text && !strstr(e->message, text)))
-        fail_msg("expected %s %s \"%s\", got %s %s \"%s\"\n%s", sb_code_name(code), type ? type : "",
-                 text ? text : "", sb_code_name(e->code), e->type, e->message, e->traceback);
+        fail_msg("expected %s %s \"%s\", got %s %s \"%s\"\n%s", sb_code_name(code),
+                 type ? type : "", text ? text : "", sb_code_name(e->code), e->type, e->message,
+                 e->traceback);
     sb_clear_error(py);
     assert_false(sb_failed(py));
 }
@@ -186,7 +189,10 @@ static inline void expect_fine(sb_session *py)
     }
 }
 
-static inline int64_t boxes_alive(sb_session *py) { return sb_as_int(py, sb_call(py, "sbtest.alive")); }
+static inline int64_t boxes_alive(sb_session *py)
+{
+    return sb_as_int(py, sb_call(py, "sbtest.alive"));
+}
 
 static inline int open_descriptors(void)
 {

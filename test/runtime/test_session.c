@@ -10,8 +10,10 @@ static void calls(void **state)
     sb_session *py = sb_open(.quiet = true);
     assert_float_equal(py_math_sqrt(py, 2.0), 1.41421356237, 1e-9);
     assert_float_equal(sb_as_double(py, sb_call(py, "math.hypot", 3, 4)), 5.0, 0);
-    assert_string_equal(sb_to_str(py, sb_call(py, "sbtest.keywords", 1, "a", SB_KW("k", 2.5), SB_KW("b", SB_NONE))).ptr,
-                        "(1, 'a') [('b', None), ('k', 2.5)]");
+    assert_string_equal(
+        sb_to_str(py, sb_call(py, "sbtest.keywords", 1, "a", SB_KW("k", 2.5), SB_KW("b", SB_NONE)))
+            .ptr,
+        "(1, 'a') [('b', None), ('k', 2.5)]");
     assert_float_equal(sb_as_double(py, sb_import(py, "math.pi")), 3.14159265, 1e-8);
     sb_value os_path = sb_import(py, "os.path");
     assert_string_equal(sb_as_str(py, sb_method(py, os_path, "join", "a", "b")).ptr, "a/b");
@@ -23,14 +25,17 @@ static void keywords(void **state)
 {
     (void)state;
     sb_session *py = sb_open(.quiet = true);
-    assert_string_equal(sbtest_head(py, 1).ptr, "1.0 n=5 ascending=True alpha=1.5 name='none' of=None");
+    assert_string_equal(sbtest_head(py, 1).ptr,
+                        "1.0 n=5 ascending=True alpha=1.5 name='none' of=None");
     assert_string_equal(sbtest_head(py, 1, .n = 0, .ascending = false, .alpha = 0.0).ptr,
                         "1.0 n=0 ascending=False alpha=0.0 name='none' of=None");
     assert_string_equal(sbtest_head(py, 1, .name = "a, .n = 7", .of = SB_LIST(py, 1, "two")).ptr,
                         "1.0 n=5 ascending=True alpha=1.5 name='a, .n = 7' of=[1, 'two']");
-    assert_string_equal(sbtest_head(py, 1, .name = NULL).ptr, "1.0 n=5 ascending=True alpha=1.5 name=None of=None");
+    assert_string_equal(sbtest_head(py, 1, .name = NULL).ptr,
+                        "1.0 n=5 ascending=True alpha=1.5 name=None of=None");
     sbtest_head_opts by_hand = { .n = 3, .alpha = 2 };
-    assert_string_equal((sbtest_head)(py, 1, &by_hand).ptr, "1.0 n=3 ascending=True alpha=2.0 name='none' of=None");
+    assert_string_equal((sbtest_head)(py, 1, &by_hand).ptr,
+                        "1.0 n=3 ascending=True alpha=2.0 name='none' of=None");
     assert_string_equal(sbtest_place(py, 1).ptr, "1 1 2");
     assert_string_equal(sbtest_place(py, 1, .b = 0).ptr, "1 0 2");
     assert_string_equal(sbtest_place(py, 1, .b = 0, .c = 0).ptr, "1 0 0");
@@ -345,10 +350,12 @@ static void options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls),         cmocka_unit_test(keywords),      cmocka_unit_test(sticky),
-        cmocka_unit_test(catching),      cmocka_unit_test(pipelined),     cmocka_unit_test(results),
-        cmocka_unit_test(scopes),        cmocka_unit_test(other_session), cmocka_unit_test(null_session),
-        cmocka_unit_test(two_threads),   cmocka_unit_test(second_thread), cmocka_unit_test(options),
+        cmocka_unit_test(calls),         cmocka_unit_test(keywords),
+        cmocka_unit_test(sticky),        cmocka_unit_test(catching),
+        cmocka_unit_test(pipelined),     cmocka_unit_test(results),
+        cmocka_unit_test(scopes),        cmocka_unit_test(other_session),
+        cmocka_unit_test(null_session),  cmocka_unit_test(two_threads),
+        cmocka_unit_test(second_thread), cmocka_unit_test(options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

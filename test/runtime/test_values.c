@@ -5,7 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *shown(sb_session *py, sb_value v) { return sb_as_str(py, sb_call(py, "sbtest.show", v)).ptr; }
+static const char *shown(sb_session *py, sb_value v)
+{
+    return sb_as_str(py, sb_call(py, "sbtest.show", v)).ptr;
+}
 
 static void to_python(void **state)
 {
@@ -28,11 +31,13 @@ static void to_python(void **state)
     assert_string_equal(shown(py, sb_from_complex(1, -2)), "complex (1-2j)");
     assert_string_equal(shown(py, SB("caf\xc3\xa9")), "str 'caf\xc3\xa9'");
     assert_string_equal(shown(py, SB(((sb_str) { "a\0b", 3 }))), "str 'a\\x00b'");
-    assert_string_equal(shown(py, SB(((sb_bytes) { (const unsigned char *)"a\0\xff", 3 }))), "bytes b'a\\x00\\xff'");
+    assert_string_equal(shown(py, SB(((sb_bytes) { (const unsigned char *)"a\0\xff", 3 }))),
+                        "bytes b'a\\x00\\xff'");
     assert_string_equal(shown(py, SB_LIST(py, 1, "two", SB_LIST(py))), "list [1, 'two', []]");
     assert_string_equal(shown(py, SB_TUPLE(py, 1)), "tuple (1,)");
     assert_string_equal(shown(py, SB_SET(py, 1)), "set {1}");
-    assert_string_equal(shown(py, SB_DICT(py, "b", 1, "a", SB_DICT(py, 2, 3.5))), "dict {'b': 1, 'a': {2: 3.5}}");
+    assert_string_equal(shown(py, SB_DICT(py, "b", 1, "a", SB_DICT(py, 2, 3.5))),
+                        "dict {'b': 1, 'a': {2: 3.5}}");
     sb_value list = sb_list_new(py, SB_LIST_, 0), dict = sb_list_new(py, SB_DICT_, 1);
     for (int i = 0; i < 20; i++) {
         SB_SCOPE(py); /* what grows stays where the container is */
@@ -40,10 +45,18 @@ static void to_python(void **state)
         sb_put(py, &dict, i, i * i);
     }
     assert_int_equal(sb_count(py, list), 20);
-    assert_string_equal(shown(py, list), "list [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]");
+    assert_string_equal(
+        shown(py, list),
+        "list [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]");
     assert_int_equal(sb_as_int(py, sb_get(py, dict, 7)), 49);
-    assert_float_equal(sb_as_double(py, sb_call(py, "math.fsum", sb_method(py, sb_call(py, "sbtest.echo", &a), "tolist").kind ? SB_LIST(py, 1.5) : SB_NONE)), 1.5, 0);
-    assert_string_equal(sb_to_str(py, sb_call(py, "builtins.list", &b)).ptr[0] == '[' ? "list" : "", "list");
+    assert_float_equal(
+        sb_as_double(py, sb_call(py, "math.fsum",
+                                 sb_method(py, sb_call(py, "sbtest.echo", &a), "tolist").kind
+                                     ? SB_LIST(py, 1.5)
+                                     : SB_NONE)),
+        1.5, 0);
+    assert_string_equal(sb_to_str(py, sb_call(py, "builtins.list", &b)).ptr[0] == '[' ? "list" : "",
+                        "list");
     sb_call(py, "sbtest.echo", SB("\xff"));
     expect_error(py, SB_E_PYTHON, "UnicodeDecodeError", NULL);
     sb_call(py, "sbtest.echo", SB("\xed\xa0\x80"));
@@ -73,7 +86,8 @@ static void from_python(void **state)
     assert_int_equal(sb_nth(py, deep, 4).kind, SB_LIST_);
     sb_value big = sb_call(py, "sbtest.big", 200);
     assert_int_equal(big.kind, SB_BIGINT_);
-    assert_string_equal(big.as.str.ptr, "1606938044258990275541962092341162602522202993782792835301376");
+    assert_string_equal(big.as.str.ptr,
+                        "1606938044258990275541962092341162602522202993782792835301376");
     sb_as_int(py, big);
     expect_error(py, SB_E_RANGE, NULL, NULL);
     sb_value max = sb_call(py, "sbtest.echo", UINT64_MAX);
