@@ -14,25 +14,64 @@ static const char *last_part(const char *name)
     return dot ? dot + 1 : name;
 }
 
-static void add_list(struct sbg_text *to, const struct sbg_type *type, const char *between)
+static void add_list(struct sbg_text *to, const struct sbg_type *type)
 {
     for (size_t i = 0; i < type->item_count; i++) {
         if (i)
-            sbg_add(to, between);
+            sbg_add(to, ", ");
         sbg_add_type(to, type->items[i]);
     }
 }
 
+/* What stands between the brackets of Literal[...]. */
 static void add_literal(struct sbg_text *to, const struct sbg_type *type)
 {
     if (type->lit.kind == 's')
-        sbg_addf(to, "Literal['%s']", type->lit.text);
+        sbg_addf(to, "'%s'", type->lit.text);
     else if (type->lit.kind == 'b')
-        sbg_addf(to, "Literal[%s]", *type->lit.text == '1' ? "True" : "False");
+        sbg_add(to, *type->lit.text == '1' ? "True" : "False");
     else if (type->lit.kind == 'i')
-        sbg_addf(to, "Literal[%s]", type->lit.text);
+        sbg_add(to, type->lit.text);
     else
-        sbg_addf(to, "Literal[%s.%s]", last_part(type->name), type->lit.text);
+        sbg_addf(to, "%s.%s", last_part(type->name), type->lit.text);
+}
+
+static bool has_part(const char *parts, const char *part)
+{
+    size_t len = strlen(part);
+    for (const char *p = parts; (p = strstr(p, part)); p++)
+        if ((p == parts || p[-1] == '\n') && p[len] == '\n')
+            return true;
+    return false;
+}
+
+/* Each part once, as different types may read alike, and the literals together. */
+static void add_union(struct sbg_text *to, const struct sbg_type *type)
+{
+    struct sbg_text parts = { 0 }; /* each with a newline behind it */
+    sbg_add(&parts, "");
+    bool literals = false;
+    for (size_t i = 0; i < type->item_count; i++) {
+        struct sbg_text part = { 0 };
+        sbg_add(&part, "");
+        bool literal = type->items[i]->kind == SBG_LIT;
+        for (size_t k = i; literal && !literals && k < type->item_count; k++)
+            if (type->items[k]->kind == SBG_LIT) {
+                sbg_add(&part, part.len ? ", " : "Literal[");
+                add_literal(&part, type->items[k]);
+            }
+        if (literal && !literals)
+            sbg_add_char(&part, ']');
+        else if (!literal)
+            sbg_add_type(&part, type->items[i]);
+        literals = literals || literal;
+        if (part.len && !has_part(parts.ptr, part.ptr)) {
+            sbg_addf(to, "%s%s", parts.len ? " | " : "", part.ptr);
+            sbg_addf(&parts, "%s\n", part.ptr);
+        }
+        sbg_text_free(&part);
+    }
+    sbg_text_free(&parts);
 }
 
 void sbg_add_type(struct sbg_text *to, const struct sbg_type *type)
@@ -43,7 +82,7 @@ void sbg_add_type(struct sbg_text *to, const struct sbg_type *type)
         sbg_add(to, last_part(type->name));
         if (type->item_count) {
             sbg_add_char(to, '[');
-            add_list(to, type, ", ");
+            add_list(to, type);
             sbg_add_char(to, ']');
         }
         break;
@@ -57,17 +96,19 @@ void sbg_add_type(struct sbg_text *to, const struct sbg_type *type)
         sbg_add(to, "Never");
         break;
     case SBG_UNION:
-        add_list(to, type, " | ");
+        add_union(to, type);
         break;
     case SBG_LIT:
+        sbg_add(to, "Literal[");
         add_literal(to, type);
+        sbg_add_char(to, ']');
         break;
     case SBG_TUPLE:
         if (type->name) {
             sbg_add(to, last_part(type->name));
         } else {
             sbg_add(to, "tuple[");
-            add_list(to, type, ", ");
+            add_list(to, type);
             sbg_add(to, type->item_count ? "]" : "()]");
         }
         break;
@@ -82,7 +123,7 @@ void sbg_add_type(struct sbg_text *to, const struct sbg_type *type)
         sbg_add(to, "type");
         if (type->item_count) {
             sbg_add_char(to, '[');
-            add_list(to, type, ", ");
+            add_list(to, type);
             sbg_add_char(to, ']');
         }
         break;

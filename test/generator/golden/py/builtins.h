@@ -133,7 +133,7 @@ static inline int64_t py_int_bit_length(sb_session *py, int64_t self, const sb_s
 #define py_int_bit_length(py, self) \
     (py_int_bit_length)(py, self, SB_SITE_(""))
 
-/** Python: builtins.int.from_bytes(bytes: Any, byteorder: Literal['little'] | Literal['big'] = 'big', *, signed: bool = False) -> Self */
+/** Python: builtins.int.from_bytes(bytes: Any, byteorder: Literal['little', 'big'] = 'big', *, signed: bool = False) -> Self */
 typedef struct py_int_from_bytes_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -146,7 +146,7 @@ static inline int64_t py_int_from_bytes(sb_session *py, sb_value bytes, const py
     const sb_slot slots_[] = { { .v = &bytes } };
     return sb_run_i(py, &fn_, (const sb_site *)opts_, slots_);
 }
-/* builtins.int.from_bytes(bytes: Any, byteorder: Literal['little'] | Literal['big'] = 'big', *, signed: bool = False) -> Self */
+/* builtins.int.from_bytes(bytes: Any, byteorder: Literal['little', 'big'] = 'big', *, signed: bool = False) -> Self */
 #define py_int_from_bytes(py, bytes, ...) \
     (py_int_from_bytes)(py, SB(bytes), SB_OPTS_(py_int_from_bytes_opts, "" #__VA_ARGS__, __VA_ARGS__))
 

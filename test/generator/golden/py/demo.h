@@ -149,7 +149,7 @@ static inline demo_Base demo_Base_head(sb_session *py, demo_Base self, const dem
 #define demo_Base_head(py, self, ...) \
     (demo_Base_head)(py, self, SB_OPTS_(demo_Base_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
-/** Python: demo.core.Base.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/** Python: demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 typedef struct demo_Base_how_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -162,7 +162,7 @@ static inline void demo_Base_how(sb_session *py, demo_Base self, const demo_Base
     const sb_slot slots_[] = { { .o = self.object } };
     sb_run_n(py, &fn_, (const sb_site *)opts_, slots_);
 }
-/* demo.core.Base.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Base_how(py, self, ...) \
     (demo_Base_how)(py, self, SB_OPTS_(demo_Base_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
@@ -334,7 +334,7 @@ static inline int64_t demo_Frame_len(sb_session *py, demo_Frame self, const sb_s
     (demo_Frame_len)(py, self, SB_SITE_(""))
 
 /** Add, * / with a trap ? ?/ in its text \ 
- *  Python: demo.Frame.add(other: Frame | Series, /, axis: Literal['rows'] | Literal['columns'] = 'columns') -> Self */
+ *  Python: demo.Frame.add(other: Frame | Series, /, axis: Literal['rows', 'columns'] = 'columns') -> Self */
 typedef struct demo_Frame_add_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -347,11 +347,11 @@ static inline demo_Frame demo_Frame_add(sb_session *py, demo_Frame self, sb_valu
     const demo_Frame result_ = { sb_run_o(py, &fn_, (const sb_site *)opts_, slots_) };
     return result_;
 }
-/* demo.Frame.add(other: Frame | Series, /, axis: Literal['rows'] | Literal['columns'] = 'columns') -> Self */
+/* demo.Frame.add(other: Frame | Series, /, axis: Literal['rows', 'columns'] = 'columns') -> Self */
 #define demo_Frame_add(py, self, other, ...) \
     (demo_Frame_add)(py, self, demo_takes_Frame_or_Series_(other), SB_OPTS_(demo_Frame_add_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
-/** Python: demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns'] | Literal['index'] | Literal['tight'] = 'columns') -> Self */
+/** Python: demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns', 'index', 'tight'] = 'columns') -> Self */
 typedef struct demo_Frame_from_dict_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -364,7 +364,7 @@ static inline demo_Frame demo_Frame_from_dict(sb_session *py, sb_value data, con
     const demo_Frame result_ = { sb_run_o(py, &fn_, (const sb_site *)opts_, slots_) };
     return result_;
 }
-/* demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns'] | Literal['index'] | Literal['tight'] = 'columns') -> Self */
+/* demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns', 'index', 'tight'] = 'columns') -> Self */
 #define demo_Frame_from_dict(py, data, ...) \
     (demo_Frame_from_dict)(py, SB(data), SB_OPTS_(demo_Frame_from_dict_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
@@ -391,7 +391,7 @@ static inline void demo_Frame_how(sb_session *py, demo_Frame self, const demo_Fr
 {
     (demo_Base_how)(py, self.as_Base, opts_);
 }
-/* demo.core.Base.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Frame_how(py, self, ...) \
     (demo_Frame_how)(py, self, SB_OPTS_(demo_Frame_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
@@ -570,7 +570,7 @@ static inline void demo_Series_how(sb_session *py, demo_Series self, const demo_
 {
     (demo_Base_how)(py, self.as_Base, opts_);
 }
-/* demo.core.Base.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Series_how(py, self, ...) \
     (demo_Series_how)(py, self, SB_OPTS_(demo_Series_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
@@ -735,7 +735,7 @@ static inline sb_bytes demo_blob(sb_session *py, sb_bytes data, const demo_blob_
     (demo_blob)(py, data, SB_OPTS_(demo_blob_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
 /** Concatenate.
- *  Python: demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C'] | Literal['F'] | None = 'C') -> Frame */
+ *  Python: demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C', 'F'] | None = 'C') -> Frame */
 typedef struct demo_concat_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -750,7 +750,7 @@ static inline demo_Frame demo_concat(sb_session *py, sb_value objs, const demo_c
     const demo_Frame result_ = { sb_run_o(py, &fn_, (const sb_site *)opts_, slots_) };
     return result_;
 }
-/* demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C'] | Literal['F'] | None = 'C') -> Frame */
+/* demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C', 'F'] | None = 'C') -> Frame */
 #define demo_concat(py, objs, ...) \
     (demo_concat)(py, SB(objs), SB_OPTS_(demo_concat_opts, "" #__VA_ARGS__, __VA_ARGS__))
 

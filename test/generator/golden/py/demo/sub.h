@@ -54,7 +54,7 @@ static inline demo_sub_TimeSeries demo_sub_TimeSeries_head(sb_session *py, demo_
 #define demo_sub_TimeSeries_head(py, self, ...) \
     (demo_sub_TimeSeries_head)(py, self, SB_OPTS_(demo_sub_TimeSeries_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
-/** Python: demo.sub.TimeSeries.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/** Python: demo.sub.TimeSeries.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 typedef struct demo_sub_TimeSeries_how_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
@@ -67,7 +67,7 @@ static inline void demo_sub_TimeSeries_how(sb_session *py, demo_sub_TimeSeries s
     const sb_slot slots_[] = { { .o = self.object } };
     sb_run_n(py, &fn_, (const sb_site *)opts_, slots_);
 }
-/* demo.sub.TimeSeries.how(how: Literal['left'] | Literal['right'] = 'left', *, mode: Mode = 'r') -> None */
+/* demo.sub.TimeSeries.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_sub_TimeSeries_how(py, self, ...) \
     (demo_sub_TimeSeries_how)(py, self, SB_OPTS_(demo_sub_TimeSeries_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
 
