@@ -113,6 +113,21 @@ static bool has_keywords(const struct sb_plan *plan, const sb_slot *args)
     return false;
 }
 
+/* Says which argument it was. gcc only warns of `.axis = 0` where SB(0) is due, and leaves the field unset. */
+static bool name_argument(const struct sb_param *q, struct sb_trouble *t)
+{
+    if (t->code == SB_OK || q->code == 'e' ||
+        q->code == 'k') /* want of memory; they name themselves */
+        return false;
+    struct sb_trouble was = *t;
+    bool unset = q->option && q->code == 'v' && was.code == SB_E_MISUSE;
+    t->code = SB_OK; /* the first text would stay */
+    sb__trouble(t, was.code, "%s%.*s: %.120s%s", q->option ? "." : "", (int)q->field.len,
+                q->field.ptr, was.text,
+                unset ? "; a plain value is written with SB() around it" : "");
+    return false;
+}
+
 static inline bool put_arguments(sb_session *py, const struct sb_plan *plan, const sb_site *site,
                                  const sb_slot *args, struct sb_trouble *t)
 {
@@ -128,7 +143,7 @@ static inline bool put_arguments(sb_session *py, const struct sb_plan *plan, con
         if (!put_argument(py, q,
                           q->option ? (const char *)site + q->offset : (const void *)&args[q->slot],
                           t))
-            return false;
+            return name_argument(q, t);
     return true;
 }
 

@@ -163,7 +163,9 @@ static void arguments(void **state)
     sbtest_head(py, 1, .name = "\xff");
     EXPECT_PYTHON("UnicodeDecodeError", "invalid start byte");
     sbtest_head(py, 1, .of = unset);
-    EXPECT(SB_E_MISUSE, "nothing was passed");
+    EXPECT(SB_E_MISUSE, ".of: nothing was passed as a value; a plain value is written with SB()");
+    sbtest_head(py, 1, .of = SB_LIST(py, sb_from_digits("1x")));
+    EXPECT(SB_E_TYPE, ".of: \"1x\" are no decimal digits");
     sb_call(py, "sbtest.echo", sb_from_digits("12x"));
     EXPECT(SB_E_TYPE, "\"12x\" are no decimal digits");
     sb_call(py, "sbtest.echo", sb_from_digits(""));
@@ -345,7 +347,7 @@ static void stale(void **state)
         assert_int_equal(sbtest_Box_value(py, b), 1);
     }
     sbtest_Box_value(py, b);
-    EXPECT(SB_E_STALE, "scope has ended");
+    EXPECT(SB_E_STALE, "self: an object was used whose scope has ended");
     sbtest_Box_add(py, b, 1);
     EXPECT(SB_E_STALE, NULL);
     sb_call(py, "sbtest.echo", b);
