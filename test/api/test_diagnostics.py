@@ -70,12 +70,14 @@ CASES = read_cases()
 
 
 @functools.cache
-def messages(compiler: Compiler, init: bool, folder: pathlib.Path) -> dict[int, list[tuple[str, str]]]:
+def messages(
+    compiler: Compiler, init: bool, folder: pathlib.Path, strict: bool = False
+) -> dict[int, list[tuple[str, str]]]:
     """The messages of one run: (error or warning, text) by the number of the mistake."""
     source = folder / "mistakes.c"
     source.write_text(PREFACE + "".join(FUNCTION.format(n=FIRST + n, code=case.code) for n, case in enumerate(CASES)))
     limit = "-ferror-limit=0" if "clang" in compiler.name else "-fmax-errors=0"
-    flags = compiler.init if init else []
+    flags = (compiler.init if init else []) + (["-DSB_STRICT"] if strict else [])
     done = compiler.run(source, "-fsyntax-only", limit, "-fno-caret-diagnostics" if "clang" in limit else limit, *flags)
     found: dict[int, list[tuple[str, str]]] = {}
     for line in done.stderr.splitlines():
@@ -110,6 +112,19 @@ def test_mistake(compiler: Compiler, n: int, folder: pathlib.Path) -> None:
     if not compiler.cxx:
         init = messages(compiler, True, folder).get(n, [])
         assert verdict(init, expected.text) == expected.init, init
+
+
+@pytest.mark.parametrize("compiler", [c for c in COMPILERS if not c.cxx], ids=lambda c: c.name)
+def test_strict(compiler: Compiler, folder: pathlib.Path) -> None:
+    """SB_STRICT makes errors of what init's flags make errors of, and of nothing else."""
+    found = messages(compiler, False, folder, strict=True)
+    risen = 0
+    for n, case in enumerate(CASES):
+        expected = case.expected[compiler.name]
+        rises = (expected.default, expected.init) == ("warning", "error")
+        risen += rises
+        assert verdict(found.get(n, []), expected.text) == ("error" if rises else expected.default), case.name
+    assert risen >= 3
 
 
 def table() -> str:
