@@ -1,4 +1,5 @@
 """What the run-time tests call."""
+
 import sys
 import threading
 import time
