@@ -2,7 +2,9 @@
  *
  * CBOR to Python objects. The frame is a private copy, but its bytes are hostile: heads are checked
  * by the reader, depth here, and what Python objects refuse (UTF-8, keys without a hash) is a Python
- * exception. Recursion is bounded by SB_MAX_DEPTH. */
+ * exception. Recursion is bounded by SB_MAX_DEPTH. Memory is bounded by the frame: while an item is
+ * read, the frame ends for it where the items behind it begin, of which each takes a byte at least;
+ * so nested counts cannot ask for more together than there are bytes. */
 #include "engine/codec.h"
 
 static PyObject *malformed(struct sb_reader *r, const char *what)
@@ -66,7 +68,9 @@ static PyObject *complex_number(struct sb_reader *r)
 static PyObject *list(struct sb_engine_session *s, struct sb_reader *r, uint64_t n, unsigned depth)
 {
     PyObject *list = PyList_New((Py_ssize_t)n);
+    const uint8_t *end = r->end;
     for (uint64_t i = 0; list && i < n; i++) {
+        r->end = end - (n - 1 - i);
         PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
             Py_DECREF(list);
@@ -80,7 +84,9 @@ static PyObject *list(struct sb_engine_session *s, struct sb_reader *r, uint64_t
 static PyObject *tuple(struct sb_engine_session *s, struct sb_reader *r, uint64_t n, unsigned depth)
 {
     PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+    const uint8_t *end = r->end;
     for (uint64_t i = 0; tuple && i < n; i++) {
+        r->end = end - (n - 1 - i);
         PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
             Py_DECREF(tuple);
