@@ -45,7 +45,6 @@ void sb__session_clear(struct sb_engine_session *s)
     s->entries = NULL;
     s->mask = 0;
     sb__session_recover(s);
-    s->output.len = 0;
     s->counter = 1;
 }
 

@@ -182,7 +182,7 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
 
 /* ---- answers ---- */
 
-static bool take_output(struct sb_reader *r)
+bool sb__take_output(struct sb_reader *r)
 {
     uint64_t stream;
     const char *s;
@@ -221,7 +221,7 @@ bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
         }
         bool ok = false;
         if (head.kind == SB_FRAME_OUTPUT)
-            ok = take_output(&r);
+            ok = sb__take_output(&r);
         else if (head.kind == SB_FRAME_ERROR && head.id == py->seq && take_error(py, &head, &r))
             return false;
         if (!ok) {
