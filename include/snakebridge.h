@@ -195,7 +195,9 @@ typedef struct sb_options {
     double timeout;        /* seconds for every call; 0: none */
     bool exit_on_error;    /* for scripts: print the first error and exit(1) */
     bool quiet;            /* sb_close does not print an error that was never looked at */
-    void (*on_error)(sb_session *py, void *user); /* called once for every first error */
+    /* Called once for every first error, inside the call that fails. In it sb_failed, sb_get_error, sb_print_error and
+     * sb_user tell about the error; everything else does nothing. */
+    void (*on_error)(sb_session *py, void *user);
     void *user;
 } sb_options;
 
@@ -207,7 +209,8 @@ SB_API sb_session *sb_open(const sb_options *options);
                          .site = { __FILE__, "", __LINE__ }, __VA_ARGS__))
 
 /* Releases everything the session holds and frees it. Returns 0, or 1 if an error was pending, which it prints on
- * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. */
+ * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. After it the session is gone, also for
+ * ends of SB_SCOPE and SB_USING: those belong into a block inside the one that closes. */
 SB_API int sb_close(sb_session *py);
 
 /* The `user` of sb_open's options. */
@@ -253,10 +256,10 @@ typedef struct sb_error {
     const char *file;      /* the C call */
     int line;
     uint64_t skipped;    /* calls that did nothing since */
-    sb_object exception; /* id 0 if it did not come from Python; lives until the error is cleared */
+    sb_object exception; /* id 0 if it did not come from Python; dies with the error unless sb_keep took it */
 } sb_error;
 
-/* True if an error is pending. Waits for the calls in flight. NULL: true. */
+/* True if an error is pending. Waits for the calls in flight. NULL, or another thread is inside: true. */
 SB_API bool sb_failed(sb_session *py);
 /* The pending error, or NULL; valid until it is cleared. Waits for the calls in flight. NULL session: SB_E_MISUSE. */
 SB_API const sb_error *sb_get_error(sb_session *py);
@@ -460,7 +463,8 @@ typedef struct sb_scope {
 SB_API sb_scope sb_scope_open(sb_session *py);
 SB_API void sb_scope_close(sb_scope *scope); /* closes the scopes inside it too */
 
-/* Move a result to the scope around the innermost one; they return it, text with its new place. */
+/* Move a result to the scope around the innermost one; they return it, text with its new place. The exception of the
+ * pending error goes there, too, and outlives the error: then its attributes can be asked for. */
 SB_API sb_object sb_keep(sb_session *py, sb_object o);
 SB_API sb_str sb_keep_str(sb_session *py, sb_str s);
 SB_API sb_value sb_keep_value(sb_session *py, sb_value v);

@@ -121,7 +121,7 @@ bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t)
             n = 0;
     if (!n) {
         sb__trouble(t, SB_E_TYPE, "\"%.*s\" are no decimal digits",
-                    (int)(digits.len < 40 ? digits.len : 40), digits.ptr);
+                    (int)(digits.len < 40 ? digits.len : 40), digits.ptr ? digits.ptr : "");
         return false;
     }
     if (n > SB_MAX_INT_DIGITS)

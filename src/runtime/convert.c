@@ -268,15 +268,27 @@ sb_value sb_nth_(sb_session *py, const sb_site *at, sb_value v, size_t i)
     return x;
 }
 
-static bool same_key(const sb_value *a, const sb_value *b)
+/* Numbers that are equal are one key in Python: True, 1 and 1.0. */
+static sb_value number_key(sb_value v)
 {
+    if (v.kind == SB_BOOL_)
+        return sb_from_int(v.as.b);
+    if (v.kind == SB_FLOAT_ && v.as.f >= -two63 && v.as.f < two63 && v.as.f == trunc(v.as.f))
+        return sb_from_int((int64_t)v.as.f);
+    if (v.kind == SB_FLOAT_ && v.as.f >= two63 && v.as.f < 2 * two63)
+        return sb_from_uint((uint64_t)v.as.f);
+    return v;
+}
+
+static bool same_key(const sb_value *left, const sb_value *right)
+{
+    const sb_value one = number_key(*left), other = number_key(*right);
+    const sb_value *a = &one, *b = &other;
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
     case SB_NONE_:
         return true;
-    case SB_BOOL_:
-        return a->as.b == b->as.b;
     case SB_INT_:
     case SB_UINT_:
         return a->as.u == b->as.u;
@@ -286,7 +298,7 @@ static bool same_key(const sb_value *a, const sb_value *b)
     case SB_BIGINT_:
     case SB_BYTES_:
         return a->as.str.len == b->as.str.len &&
-               !memcmp(a->as.str.ptr, b->as.str.ptr, a->as.str.len);
+               (!a->as.str.len || !memcmp(a->as.str.ptr, b->as.str.ptr, a->as.str.len));
     case SB_OBJECT_:
         return a->as.object.id == b->as.object.id;
     case SB_TUPLE_:
@@ -297,6 +309,7 @@ static bool same_key(const sb_value *a, const sb_value *b)
                 return false;
         return true;
     case SB_UNSET:
+    case SB_BOOL_: /* an int by now */
     case SB_COMPLEX_:
     case SB_LIST_:
     case SB_SET_:

@@ -48,6 +48,8 @@ void sb__fail_with(sb_session *py, const struct sb_failure *f)
 {
     if (py->failed) {
         py->error.skipped++;
+        if (f->exception && f->exception != py->error.exception.id)
+            sb__release(py, f->exception); /* nobody will learn of it */
         return;
     }
     struct sb_buf *b = &py->error_text;
@@ -87,12 +89,17 @@ void sb__fail_with(sb_session *py, const struct sb_failure *f)
     py->error.exception.id = f->exception;
     py->failed = true;
     py->looked = false;
+    py->exception_kept = false;
+    if (!py->on_error && !py->exit_on_error)
+        return;
+    atomic_store_explicit(&py->reporter, sb__self(), memory_order_relaxed);
     if (py->on_error)
         py->on_error(py, py->user);
     if (py->exit_on_error) {
         sb__error_print(&py->error, stderr);
-        exit(1);
+        exit(1); /* a handler of atexit is inside, too */
     }
+    atomic_store_explicit(&py->reporter, NULL, memory_order_relaxed);
 }
 
 void sb__fail(sb_session *py, const sb_site *at, const char *function, sb_code code,
@@ -129,7 +136,7 @@ static const sb_error no_session = {
 bool sb_failed(sb_session *py)
 {
     if (!sb__enter(py))
-        return !py || py->failed;
+        return true; /* nothing that was called here has happened */
     bool failed = py->failed || !sb__settle(py);
     sb__leave(py);
     return failed;
@@ -139,8 +146,12 @@ const sb_error *sb_get_error(sb_session *py)
 {
     if (!py)
         return &no_session;
+    if (sb__reporting(py)) {
+        py->looked = true;
+        return &py->error;
+    }
     if (!sb__enter(py))
-        return py->failed && sb__forked() ? &py->error : NULL;
+        return sb__forked() && py->failed ? &py->error : NULL;
     const sb_error *e = NULL;
     if (py->failed || !sb__settle(py)) {
         py->looked = true;
@@ -159,7 +170,7 @@ void sb_print_error(sb_session *py, FILE *to)
 
 static void clear_error(sb_session *py)
 {
-    if (py->error.exception.id)
+    if (py->error.exception.id && !py->exception_kept)
         sb__release(py, py->error.exception.id);
     py->failed = false;
     py->looked = false;
@@ -202,9 +213,11 @@ bool sb_catch(sb_session *py, const char *type)
             /* A public name of the class, which the class itself does not know ("json.JSONDecodeError"). */
             sb_value exception = sb_of_kind_(SB_OBJECT_), is;
             exception.as.object = py->error.exception;
+            uint64_t skipped = py->error.skipped;
             caught = sb__dynamic(py, &here, 'e', type, "b", &exception, (sb_args) { NULL, 0 },
                                  SB_FLAG_ALWAYS, &is) &&
                      is.kind == SB_BOOL_ && is.as.b;
+            py->error.skipped = skipped; /* a name that names no class is no call */
         }
         py->looked = true;
         if (caught)

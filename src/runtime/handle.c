@@ -186,6 +186,8 @@ void sb__flush_releases(sb_session *py)
     struct sb_frame head = {
         .kind = SB_FRAME_RELEASE, .session = py->tag, .epoch = py->epoch, .seq = py->seq
     };
+    if (py->answered == py->seq) /* that of an earlier call, which has been answered */
+        py->link->deadline = 0;
     b->len = 0;
     sb__buf_put(b, &head, sizeof head);
     sb__put_head(b, SB_MAJOR_ARRAY, py->released_len);
@@ -287,8 +289,12 @@ sb_object sb_keep(sb_session *py, sb_object o)
     if (!sb__enter(py))
         return o;
     struct sb_handle *h = find(&py->handles, o.id);
-    if (h && h->depth == py->depth && h->depth > 0)
+    if (h && py->failed && o.id == py->error.exception.id && !py->exception_kept) {
+        py->exception_kept = true;
+        h->depth = py->depth ? py->depth - 1 : 0;
+    } else if (h && h->depth == py->depth && h->depth > 0) {
         h->depth--;
+    }
     sb__leave(py);
     return o;
 }
@@ -362,7 +368,8 @@ static bool keep_value(sb_session *py, sb_value *v, unsigned depth)
         void *to = sb__arena_alloc(outer_arena(py), &py->chunks, bytes, 64);
         if (!to)
             return false;
-        memcpy(to, a->data, bytes);
+        if (bytes && a->data)
+            memcpy(to, a->data, bytes);
         a->data = to;
         v->as.array = a;
         return true;

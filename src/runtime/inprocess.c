@@ -240,7 +240,9 @@ static int refused(struct inprocess_link *l, int rc)
 static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
-    bool deadline = SB_UNLIKELY(link->deadline != 0);
+    /* A frame without the flag (RELEASE) runs under no deadline: the link's is an earlier call's. */
+    bool deadline = SB_UNLIKELY(link->deadline != 0) &&
+                    frame[offsetof(struct sb_frame, flags)] & SB_FLAG_DEADLINE;
     if (deadline && !l->alarmed) {
         int rc = sb__monitor_start();
         if (rc)

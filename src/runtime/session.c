@@ -12,6 +12,12 @@
 
 /* ---- entry ---- */
 
+const void *sb__self(void)
+{
+    static _Thread_local char self;
+    return &self;
+}
+
 bool sb__enter_slow(sb_session *py)
 {
     if (!py)
@@ -33,6 +39,8 @@ bool sb__enter_slow(sb_session *py)
         sb__leave(py);
         return false;
     }
+    if (sb__reporting(py))
+        return false; /* in on_error, the error is pending: calls do nothing, as always then */
     if (atomic_fetch_add(&py->misuse, 1) == 0)
         sb__log(3, "a second thread used a session while the first was inside a call; its calls do "
                    "nothing");
@@ -132,12 +140,44 @@ static void choose_place(sb_session *py, const sb_options *o, const sb_project *
         sb__fail(py, site_of(o), "sb_open", SB_E_MEMORY, "out of memory");
 }
 
+/* All of sb_open that may fail with a session. */
+static void configure(sb_session *py, const sb_options *options)
+{
+    if (sb__forked()) {
+        sb__enter_slow(py);
+        return;
+    }
+    sb_code code = SB_OK;
+    py->tag = sb__tag_take(&py->counter, &code);
+    if (!py->tag) {
+        sb__fail(py, site_of(options), "sb_open", code,
+                 code == SB_E_LIMIT ? "%d sessions are open" : "out of memory (%d tags)",
+                 SB_TAGS - 1);
+        return;
+    }
+    py->engine_counter = py->counter;
+    if (options && !HAS(options, user)) {
+        sb__fail(py, NULL, "sb_open", SB_E_MISUSE, "options of %zu bytes: use the macro sb_open()",
+                 options->size);
+        return;
+    }
+    if (!(py->timeout >= 0) || isinf(py->timeout)) {
+        py->timeout = 0;
+        sb__fail(py, site_of(options), "sb_open", SB_E_RANGE,
+                 "a timeout is a number of seconds >= 0");
+        return;
+    }
+    const sb_project *project = options ? options->project : NULL;
+    if (choose_transport(py, options, project))
+        choose_place(py, options, project);
+}
+
 sb_session *(sb_open)(const sb_options *options)
 {
     sb_session *py = sb__calloc(sizeof *py);
     if (!py)
         return NULL;
-    atomic_init(&py->busy, SB_UNUSUAL);
+    atomic_init(&py->busy, SB_INSIDE); /* for on_error */
     py->scopes_cap = 8;
     py->scopes = sb__calloc(py->scopes_cap * sizeof *py->scopes);
     py->released = sb__calloc(SB_RELEASES_HELD * sizeof *py->released);
@@ -155,33 +195,8 @@ sb_session *(sb_open)(const sb_options *options)
         py->on_error = options->on_error;
         py->user = options->user;
     }
-    if (sb__forked()) {
-        sb__enter_slow(py);
-        return py;
-    }
-    sb_code code = SB_OK;
-    py->tag = sb__tag_take(&py->counter, &code);
-    if (!py->tag) {
-        sb__fail(py, site_of(options), "sb_open", code,
-                 code == SB_E_LIMIT ? "%d sessions are open" : "out of memory (%d tags)",
-                 SB_TAGS - 1);
-        return py;
-    }
-    py->engine_counter = py->counter;
-    if (options && !HAS(options, user)) {
-        sb__fail(py, NULL, "sb_open", SB_E_MISUSE, "options of %zu bytes: use the macro sb_open()",
-                 options->size);
-        return py;
-    }
-    if (!(py->timeout >= 0) || isinf(py->timeout)) {
-        py->timeout = 0;
-        sb__fail(py, site_of(options), "sb_open", SB_E_RANGE,
-                 "a timeout is a number of seconds >= 0");
-        return py;
-    }
-    const sb_project *project = options ? options->project : NULL;
-    if (choose_transport(py, options, project))
-        choose_place(py, options, project);
+    configure(py, options);
+    sb__leave(py);
     return py;
 }
 
@@ -252,6 +267,9 @@ static void detach(sb_session *py)
             memcpy(&answer, frame, sizeof answer);
             if (answer.kind == SB_FRAME_REPLY || answer.kind == SB_FRAME_ERROR)
                 break;
+            struct sb_reader body = { frame + sizeof answer, frame + size, NULL };
+            if (answer.kind == SB_FRAME_OUTPUT) /* of destructors */
+                sb__take_output(&body);
         }
     py->transport->close(py->link);
     py->link = NULL;

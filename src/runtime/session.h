@@ -49,10 +49,12 @@ enum sb_busy {
 enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of sb_session.out between requests */
 
 struct sb_session {
-    _Atomic uint32_t busy;   /* enum sb_busy */
-    _Atomic uint32_t misuse; /* calls of a second thread that were turned away */
-    bool failed;             /* an error is pending */
-    bool looked;             /* somebody saw it */
+    _Atomic uint32_t busy;        /* enum sb_busy */
+    _Atomic uint32_t misuse;      /* calls of a second thread that were turned away */
+    const void *_Atomic reporter; /* sb__self() of the thread that on_error runs on, or NULL */
+    bool failed;                  /* an error is pending */
+    bool looked;                  /* somebody saw it */
+    bool exception_kept;          /* by sb_keep: it outlives the error */
     bool exit_on_error, quiet;
     uint32_t tag, epoch;
     double timeout; /* of calls, seconds; 0: none */
@@ -91,7 +93,6 @@ struct sb_session {
 
     void (*on_error)(sb_session *py, void *user);
     void *user;
-    char *python; /* copies of options */
 };
 
 /* ---- process.c ---- */
@@ -109,6 +110,13 @@ const char *sb__intern(const char *s);
 /* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
  * sb__leave. */
 bool sb__enter_slow(sb_session *py);
+/* An address that no other thread has. */
+const void *sb__self(void);
+/* Whether the session's on_error is running, and the caller is in it: then the error may be looked at, and no more. */
+static inline bool sb__reporting(sb_session *py)
+{
+    return atomic_load_explicit(&py->reporter, memory_order_relaxed) == sb__self();
+}
 static inline bool sb__enter_if(sb_session *py, uint32_t *was)
 {
     return atomic_compare_exchange_strong_explicit(&py->busy, was, SB_INSIDE, memory_order_acquire,
@@ -197,6 +205,8 @@ void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
 bool sb__settle(sb_session *py);
 /* An answer that makes no sense: SB_E_PROTOCOL, and the link is cut. */
 void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what);
+/* What Python printed, in the body of an OUTPUT frame, on C's streams. False: it makes no sense. */
+bool sb__take_output(struct sb_reader *r);
 /* The one value of an answer, in the current scope. */
 bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
                       struct sb_reader *answer, sb_value *v);
