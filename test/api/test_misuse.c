@@ -517,6 +517,51 @@ static void two_threads(void **state)
     assert_non_null(strstr(said, "calls of a second thread did nothing"));
 }
 
+/* ---- on_error ---- */
+
+static char told[300];
+static int calls_of_handler;
+static void handler(sb_session *py, void *user)
+{
+    const sb_error *e = sb_get_error(py); /* may be looked at ... */
+    calls_of_handler++;
+    assert_non_null(e);
+    snprintf(told, sizeof told, "%s %s %d", e->type, e->message, sb_failed(py));
+    assert_ptr_equal(sb_user(py), user);
+    assert_float_equal(py_math_sqrt(py, 4), 0, 0); /* ... and nothing else: the error is pending */
+    assert_string_equal(sb_to_str(py, 1).ptr, "");
+    sb_clear_error(py);
+    assert_false(sb_catch(py, NULL));
+    {
+        SB_SCOPE(py);
+        SB_USING(py, .timeout = 1);
+    }
+    assert_true(sb_failed(py));
+}
+
+static void in_on_error(void **state)
+{
+    (void)state;
+    int user = 5;
+    calls_of_handler = logs = 0;
+    sb_set_log(log_text, NULL);
+    sb_session *py = sb_open(.on_error = handler, .user = &user);
+    sb_call(py, "sbtest.boom", "first");
+    sb_call(py, "sbtest.boom", "second");
+    assert_int_equal(calls_of_handler, 1);
+    assert_string_equal(told, "ValueError first 1");
+    assert_true(sb_catch(py, "ValueError"));
+    sbtest_Box b = sbtest_boom_box(py); /* pipelined: told when somebody waits */
+    assert_int_equal(calls_of_handler, 1);
+    sbtest_Box_value(py, b);
+    assert_int_equal(calls_of_handler, 2);
+    assert_true(sb_catch(py, "ValueError"));
+    assert_float_equal(py_math_sqrt(py, 4), 2, 0);
+    assert_int_equal(logs, 0); /* it is no second thread */
+    sb_set_log(NULL, NULL);
+    assert_int_equal(sb_close(py), 0);
+}
+
 /* ---- fork ---- */
 
 static int child_of(sb_session *py, sbtest_Box b)
@@ -614,9 +659,10 @@ static void options(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(null_session), TEST(names),       TEST(arguments), TEST(options_without_names),
-        TEST(containers),   TEST(arrays),      TEST(stale),     TEST(of_another_session),
-        TEST(text),         TEST(two_threads), TEST(forked),    TEST(options),
+        TEST(null_session), TEST(names),       TEST(arguments),   TEST(options_without_names),
+        TEST(containers),   TEST(arrays),      TEST(stale),       TEST(of_another_session),
+        TEST(text),         TEST(two_threads), TEST(in_on_error), TEST(forked),
+        TEST(options),
     };
     named(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
