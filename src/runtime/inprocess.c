@@ -275,21 +275,13 @@ static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *si
     return 0;
 }
 
-static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, size_t request_size)
+static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
-    struct sb_answer a;
-    int rc = l->api->request(l->session, request, request_size, &a.frame, &a.size);
-    if (SB_LIKELY(rc == 0 && a.size >= sizeof(struct sb_frame))) {
-        uint32_t size;
-        memcpy(&size, a.frame, sizeof size);
-        if (SB_LIKELY(size == a.size))
-            return a; /* one frame, and no more: it is handed on as it is */
-    }
-    l->answer = a.frame;
-    l->left = a.size;
-    rc = rc ? refused(l, rc) : receive_frame(link, &a.frame, &a.size);
-    return rc ? (struct sb_answer) { NULL, (size_t)-rc } : a;
+    int rc = l->api->request(l->session, request, size, &l->answer, &l->left);
+    if (SB_UNLIKELY(rc != 0))
+        return (struct sb_answer) { NULL, (size_t)-refused(l, rc) };
+    return (struct sb_answer) { l->answer, l->left };
 }
 
 static bool dead(struct sb_link *link)

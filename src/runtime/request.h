@@ -46,21 +46,19 @@ static inline void sb__frame_head(void *frame, size_t size, uint8_t flags, const
     words[3] = id;
 }
 
-/* Whether the frame, which may lie anywhere, is a reply to the request `seq`. By fields, as they were stored. */
-static inline bool sb__is_reply(const sb_session *py, const uint8_t *frame, size_t size,
-                                uint64_t seq)
+/* Whether the frame, which may lie anywhere, is a reply to the request `seq` as engines write it: one with other flags is
+ * looked at again by sb__request_wait. `size` may be anything, then `frame` too. */
+static inline bool sb__is_reply(const sb_session *py, const uint8_t *frame, size_t size, uint64_t seq)
 {
-    uint32_t bytes, session;
-    uint16_t segments;
-    uint64_t id;
+    uint64_t word, id; /* size, kind, flags, segments */
+    uint32_t session;
     if (SB_UNLIKELY(size < sizeof(struct sb_frame)))
         return false;
-    memcpy(&bytes, frame, sizeof bytes);
-    memcpy(&segments, frame + offsetof(struct sb_frame, segments), sizeof segments);
+    memcpy(&word, frame, sizeof word);
     memcpy(&session, frame + offsetof(struct sb_frame, session), sizeof session);
     memcpy(&id, frame + offsetof(struct sb_frame, id), sizeof id);
-    return frame[offsetof(struct sb_frame, kind)] == SB_FRAME_REPLY && bytes == size && !segments &&
-           session == py->tag && id == seq;
+    return SB_LIKELY(word == ((uint64_t)SB_FRAME_REPLY << 32 | size) && session == py->tag &&
+                     id == seq);
 }
 
 /* Sends it. With WAIT: waits, and leaves *answer at the body of the REPLY (valid until the next request). False: the

@@ -107,6 +107,12 @@ const char *sb__intern(const char *s);
 
 /* ---- session.c ---- */
 
+static inline bool sb__enter_calm(sb_session *py)
+{
+    uint32_t was = SB_CALM;
+    return SB_LIKELY(atomic_compare_exchange_strong_explicit(
+        &py->busy, &was, SB_INSIDE, memory_order_acquire, memory_order_relaxed));
+}
 /* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
  * sb__leave. */
 bool sb__enter_slow(sb_session *py);

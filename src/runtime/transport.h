@@ -50,8 +50,9 @@ struct sb_transport {
      * -SB_E_WORKER_DIED; -SB_E_TIMEOUT (the deadline passed and the worker was ended);
      * -SB_E_PROTOCOL; -SB_E_MEMORY. After a failure the link can only be closed. */
     int (*receive)(struct sb_link *link, const uint8_t **frame, size_t *size);
-    /* send and receive in one, for a request with WAIT and no deadline. NULL: there is no faster way
-     * than both. */
+    /* send and a look at what has come, for a request with WAIT and no deadline: all bytes that are
+     * there. Unless they are the one frame of a reply, receive hands them out. NULL: there is no
+     * faster way than send and receive. */
     struct sb_answer (*exchange)(struct sb_link *link, const uint8_t *request, size_t size);
     /* Whether the other end is gone: a cheap look, for an idle session. */
     bool (*dead)(struct sb_link *link);

@@ -399,12 +399,23 @@ static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, 
  * The session's word (sb__leave) and the call site's entry tell all of that. Then there is little left to do, and it is
  * done here, in registers; whatever else comes up goes the long way. */
 
-/* Apart, since the text of what is wrong, which the long way will tell, takes room on the stack. */
-static __attribute__((noinline)) bool usable(sb_session *py, sb_object o)
+/* One that is no float. NULL: it cannot be passed. */
+static __attribute__((noinline)) uint8_t *put_other(sb_session *py, char code, const void *from,
+                                                    uint8_t *p)
 {
+    if (code == 'i')
+        return sb__cbor_int(p, *(const int64_t *)from);
+    if (code == 'b') {
+        *p = *(const bool *)from ? SB_CBOR_TRUE : SB_CBOR_FALSE;
+        return p + 1;
+    }
     struct sb_trouble t;
-    t.code = SB_OK;
-    return sb__handle_check(py, o, &t);
+    t.code = SB_OK; /* not its text: the long way will tell */
+    sb_object o = *(const sb_object *)from;
+    if (SB_UNLIKELY(!o.id || !sb__handle_check(py, o, &t)))
+        return NULL;
+    p = sb__cbor_head(p, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
+    return sb__cbor_head(p, SB_MAJOR_UINT, o.id);
 }
 
 /* The arguments behind `p`; NULL: one of them cannot be passed. */
@@ -414,19 +425,10 @@ static inline uint8_t *put_plain(sb_session *py, const struct sb_plan *plan, con
     const struct sb_plain *q = plan->plain;
     for (unsigned n = plan->plain_count; n; n--, q++) {
         const void *from = (q->option ? (const char *)site : (const char *)args) + q->offset;
-        if (q->code == 'd') {
+        if (q->code == 'd')
             p = sb__cbor_float(p, *(const double *)from);
-        } else if (q->code == 'i') {
-            p = sb__cbor_int(p, *(const int64_t *)from);
-        } else if (q->code == 'b') {
-            *p++ = *(const bool *)from ? SB_CBOR_TRUE : SB_CBOR_FALSE;
-        } else {
-            sb_object o = *(const sb_object *)from;
-            if (SB_UNLIKELY(!o.id || !usable(py, o)))
-                return NULL;
-            p = sb__cbor_head(p, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
-            p = sb__cbor_head(p, SB_MAJOR_UINT, o.id);
-        }
+        else if (SB_UNLIKELY(!(p = put_other(py, q->code, from, p))))
+            break;
     }
     return p;
 }
@@ -438,6 +440,8 @@ static __attribute__((noinline)) void end_unusual(sb_session *py, const sb_site 
 {
     struct sb_reader r;
     int rc = a.frame ? 0 : -(int)a.size;
+    if (a.frame && py->transport->exchange)
+        rc = py->transport->receive(py->link, &a.frame, &a.size);
     py->sent[py->seq % SB_IN_FLIGHT] =
         (struct sb_sent) { 0, site->file, plan->function, site->line };
     if (sb__request_wait(py, site, plan->function, &r, rc, a.frame, a.size))
@@ -451,8 +455,8 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
 {
     if (SB_UNLIKELY(!site))
         site = &nowhere;
-    uint32_t hash = sb__site_hash(fn, site->given), was = SB_CALM;
-    if (SB_UNLIKELY(!py || !sb__enter_if(py, &was))) {
+    uint32_t hash = sb__site_hash(fn, site->given);
+    if (SB_UNLIKELY(!py || !sb__enter_calm(py))) {
         if (sb__enter(py))
             run_long(py, fn, site, args, code, to);
         return;
@@ -480,7 +484,7 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
     py->link->deadline = 0;
     struct sb_answer a = py->exchange(py->link, (const uint8_t *)h, size);
     seq = py->seq;
-    if (SB_LIKELY(a.frame && sb__is_reply(py, a.frame, a.size, seq))) {
+    if (SB_LIKELY(sb__is_reply(py, a.frame, a.size, seq))) { /* a failure is no size of a frame's */
         struct sb_reader r = { a.frame + sizeof *h, a.frame + a.size, NULL };
         py->answered = seq;
         if (SB_LIKELY(read_result(py, site, plan, code, &r, to)))
