@@ -209,8 +209,8 @@ SB_API sb_session *sb_open(const sb_options *options);
                          .site = { __FILE__, "", __LINE__ }, __VA_ARGS__))
 
 /* Releases everything the session holds and frees it. Returns 0, or 1 if an error was pending, which it prints on
- * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. After it the session is gone, also for
- * ends of SB_SCOPE and SB_USING: those belong into a block inside the one that closes. */
+ * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. Scopes and SB_USING may
+ * still be open in the block that closes: their ends do nothing then. */
 SB_API int sb_close(sb_session *py);
 
 /* The `user` of sb_open's options. */

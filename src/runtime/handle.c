@@ -275,7 +275,7 @@ void sb_scope_close(sb_scope *scope)
 {
     sb_session *py = scope->py;
     scope->py = NULL;
-    if (!py || !sb__enter(py))
+    if (!py || sb__ended(py) || !sb__enter(py))
         return;
     while (py->depth >= scope->depth && py->depth > 0)
         close_scope(py);
@@ -419,6 +419,7 @@ sb_used sb_using_begin_(sb_session *py, const sb_using *u)
     if (!sb__enter(py))
         return used;
     used = (sb_used) { py, py->timeout };
+    py->usings++;
     if (u->timeout >= 0 && !isinf(u->timeout))
         py->timeout = u->timeout;
     else
@@ -431,8 +432,9 @@ sb_used sb_using_begin_(sb_session *py, const sb_using *u)
 
 void sb_using_end_(sb_used *used)
 {
-    if (!used->py || !sb__enter(used->py))
+    if (!used->py || sb__ended(used->py) || !sb__enter(used->py))
         return;
+    used->py->usings--;
     used->py->timeout = used->timeout;
     sb__leave(used->py);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the process has once: the tags of sessions and where their ids go on, interned strings, the log, the allocator's
- * switch. One lock guards it, held for nothing else; no other lock is taken under it. Any thread may enter. */
+ * What the process has once: the tags of sessions and where their ids go on, closed sessions, interned strings, the log,
+ * the allocator's switch. One lock guards it, held for nothing else; no other lock is taken under it. Any thread may
+ * enter. */
 #include "runtime/session.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@ static struct {
     uint64_t *counters; /* a tag: where its ids go on, so that none is used again in the process */
     uint64_t *taken;    /* a bit a tag */
     uint32_t next_tag;
-    bool opened; /* a session was opened: the allocator stays */
+    bool opened;        /* a session was opened: the allocator stays */
+    sb_session *closed; /* by sb_session.next */
     void (*log)(int level, const char *text, void *user);
     void *log_user;
 } process = { .lock = PTHREAD_MUTEX_INITIALIZER, .next_tag = 1 };
@@ -87,6 +89,24 @@ void sb__tag_give(uint32_t tag, uint64_t counter)
     pthread_mutex_lock(&process.lock);
     process.counters[tag] = counter;
     process.taken[tag / 64] &= ~(UINT64_C(1) << (tag % 64));
+    pthread_mutex_unlock(&process.lock);
+}
+
+void sb__closed_add(sb_session *py)
+{
+    pthread_mutex_lock(&process.lock);
+    py->next = process.closed;
+    process.closed = py;
+    pthread_mutex_unlock(&process.lock);
+}
+
+void sb__closed_remove(sb_session *py)
+{
+    pthread_mutex_lock(&process.lock);
+    sb_session **at = &process.closed;
+    while (*at != py)
+        at = &(*at)->next;
+    *at = py->next;
     pthread_mutex_unlock(&process.lock);
 }
 

@@ -39,6 +39,8 @@ bool sb__enter_slow(sb_session *py)
         sb__leave(py);
         return false;
     }
+    if (py->ends)
+        return false; /* closed, in a block whose scope is still open */
     if (sb__reporting(py))
         return false; /* in on_error, the error is pending: calls do nothing, as always then */
     if (atomic_fetch_add(&py->misuse, 1) == 0)
@@ -289,7 +291,22 @@ static void free_session(sb_session *py)
     sb__free(py->released);
     sb__free(py->handles.places);
     sb__free(py->defined);
-    sb__free(py);
+    py->ends = py->depth + py->usings;
+    if (py->ends)
+        sb__closed_add(py);
+    else
+        sb__free(py);
+}
+
+bool sb__ended(sb_session *py)
+{
+    if (!py->ends)
+        return false;
+    if (--py->ends == 0 && !sb__forked()) { /* there, another thread may have held the lock */
+        sb__closed_remove(py);
+        sb__free(py);
+    }
+    return true;
 }
 
 int sb_close(sb_session *py)

@@ -83,6 +83,9 @@ struct sb_session {
 
     struct sb_scope_state *scopes; /* [0] is the session's own */
     uint32_t depth, scopes_cap;
+    uint32_t usings;  /* blocks of SB_USING that are open */
+    uint32_t ends;    /* of scopes and SB_USING that come after sb_close: the last one frees this */
+    sb_session *next; /* meanwhile: see sb__closed_add */
     struct sb_chunk_cache chunks;
 
     struct sb_plan_cache plans;
@@ -102,6 +105,10 @@ enum { SB_TAGS = 1 << 16 }; /* sessions that may be open, and one */
 /* A free tag and where its ids go on; 0: none, or no memory (*code). From then on the allocator stays. */
 uint32_t sb__tag_take(uint64_t *counter, sb_code *code);
 void sb__tag_give(uint32_t tag, uint64_t counter);
+/* Sessions that are closed, but in blocks whose ends are still to come. They are listed, since an end that never comes
+ * (longjmp, a scope opened by hand) is no leak. */
+void sb__closed_add(sb_session *py);
+void sb__closed_remove(sb_session *py);
 /* A copy that lives as long as the process: workers outlive the sessions that started them. NULL for want of memory. */
 const char *sb__intern(const char *s);
 
@@ -148,6 +155,9 @@ static inline void sb__leave_calm(sb_session *py) /* nothing of that has changed
 {
     atomic_store_explicit(&py->busy, SB_CALM, memory_order_release);
 }
+
+/* Whether the session is closed, and this was the end of a scope or of SB_USING that came after. */
+bool sb__ended(sb_session *py);
 
 /* Connects the session to an engine, if it is not. False: the session has failed. */
 bool sb__attach(sb_session *py, const sb_site *at, const char *function);
