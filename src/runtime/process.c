@@ -129,6 +129,39 @@ const char *sb__intern(const char *s)
     return i ? i->text : NULL;
 }
 
+const char *const *sb__intern_list(const char *const *list)
+{
+    static struct interned_list {
+        struct interned_list *next;
+        size_t n;
+        const char *text[];
+    } * all;
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    struct interned_list *made = sb__calloc(sizeof *made + (n + 1) * sizeof *made->text);
+    if (!made)
+        return NULL;
+    made->n = n;
+    for (size_t i = 0; i < n; i++)
+        if (!(made->text[i] = sb__intern(list[i]))) {
+            sb__free(made);
+            return NULL;
+        }
+    pthread_mutex_lock(&process.lock);
+    struct interned_list *l = all;
+    while (l && (l->n != n || memcmp(l->text, made->text, n * sizeof *l->text)))
+        l = l->next;
+    if (!l) {
+        made->next = all;
+        l = all = made;
+        made = NULL;
+    }
+    pthread_mutex_unlock(&process.lock);
+    sb__free(made);
+    return l->text;
+}
+
 uint32_t sb__tag_take(uint64_t *counter, sb_code *code)
 {
     pthread_mutex_lock(&process.lock);

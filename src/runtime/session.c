@@ -133,13 +133,18 @@ static void choose_place(sb_session *py, const sb_options *o, const sb_project *
     py->place = (struct sb_place) {
         .python = found,
         .engine = find_engine(project),
-        .python_path = project ? project->python_path : NULL,
     };
+    bool folders = project && project->python_path && *project->python_path;
+    if (folders)
+        py->place.python_path = sb__intern_list(project->python_path);
     if (!named &&
-        HAS(project, libpython)) /* the project's library belongs to the project's interpreter */
-        py->place.libpython = project->libpython;
-    if (!found || !py->place.engine)
+        HAS(project, libpython) && /* the project's library belongs to the project's interpreter */
+        project->libpython)
+        py->place.libpython = sb__intern(project->libpython);
+    if (!found || !py->place.engine || (folders && !py->place.python_path)) {
+        py->place.python = NULL; /* sb__attach will refuse */
         sb__fail(py, site_of(o), "sb_open", SB_E_MEMORY, "out of memory");
+    }
 }
 
 /* All of sb_open that may fail with a session. */

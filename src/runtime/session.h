@@ -111,6 +111,8 @@ void sb__closed_add(sb_session *py);
 void sb__closed_remove(sb_session *py);
 /* A copy that lives as long as the process: workers outlive the sessions that started them. NULL for want of memory. */
 const char *sb__intern(const char *s);
+/* The same of a NULL-terminated list; an empty one may be NULL. */
+const char *const *sb__intern_list(const char *const *list);
 
 /* ---- session.c ---- */
 
