@@ -553,6 +553,8 @@ template <class... A> argv<sizeof...(A)> args(int, const A &...a)
 }
 template <class T> constexpr sb_dtype dtype()
 {
+    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, long double>,
+                  "no dtype has elements of this type");
     if constexpr (std::is_same_v<T, bool>)
         return SB_BOOL8;
     else if constexpr (std::is_floating_point_v<T>)
@@ -575,7 +577,7 @@ template <class T> sb_array view(T *p, std::initializer_list<int64_t> d)
     (::sb_::addr(T { .site = { __FILE__, text, __LINE__ }, __VA_ARGS__ }))
 #define SB_ARGS_(...) (static_cast<sb_args>(::sb_::args(__VA_ARGS__)))
 #define SB_STRUCT_(T, ...) (::sb_::addr(T { __VA_ARGS__ }))
-#define SB_DTYPE_(T) (::sb_::dtype<T>())
+#define SB_DTYPE_(T) (::sb_::dtype<std::remove_cv_t<T>>())
 #define SB_ARRAY(ptr, ...) (::sb_::view(ptr, { __VA_ARGS__ }))
 #else
 /* ---- C: _Generic, statement expressions ------------------------------------------------------------------------- */
@@ -640,7 +642,8 @@ static inline __attribute__((always_inline)) sb_value sb_wrap_(const void *p, in
 #define SB_DTYPE_(T) _Generic((T *)0, bool *: SB_BOOL8, char *: SB_INT8, signed char *: SB_INT8,                     \
     unsigned char *: SB_UINT8, short *: SB_INT16, unsigned short *: SB_UINT16, int *: SB_INT32, unsigned *: SB_UINT32, \
     long *: SB_INT64, unsigned long *: SB_UINT64, long long *: SB_INT64, unsigned long long *: SB_UINT64,            \
-    float *: SB_FLOAT32, double *: SB_FLOAT64, const bool *: SB_BOOL8, const signed char *: SB_INT8,                 \
+    float *: SB_FLOAT32, double *: SB_FLOAT64, const bool *: SB_BOOL8, const char *: SB_INT8,                         \
+    const signed char *: SB_INT8,                                                                                    \
     const unsigned char *: SB_UINT8, const short *: SB_INT16, const unsigned short *: SB_UINT16,                     \
     const int *: SB_INT32, const unsigned *: SB_UINT32, const long *: SB_INT64, const unsigned long *: SB_UINT64,    \
     const long long *: SB_INT64, const unsigned long long *: SB_UINT64, const float *: SB_FLOAT32,                   \
