@@ -13,9 +13,9 @@ import pytest
 from conftest import BUILD, CLANG, CLANGXX, GCC, GXX, HERE, LIBRARY, Compiler
 
 LANGUAGES = [
-    *[dataclasses.replace(GCC, std=std) for std in ("c11", "c17", "gnu11", "gnu2x")],
+    *[dataclasses.replace(GCC, std=std) for std in ("c11", "c17", "gnu2x")],
     *[dataclasses.replace(CLANG, std=std) for std in ("c11", "gnu2x")],
-    *[dataclasses.replace(GXX, std=std) for std in ("c++20", "gnu++20")],
+    GXX,
     CLANGXX,
 ]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
