@@ -116,3 +116,41 @@ def test_layout(source: pathlib.Path) -> None:
     assert "sb_array 144\n" in here
     for compiler in (CLANG, GXX, CLANGXX):
         assert layout(compiler, source) == here, compiler.name
+
+
+def test_several_files(tmp_path: pathlib.Path, bindings: pathlib.Path) -> None:
+    """Files in C and C++ that include the same headers make one program, whose project is one."""
+    main = '#include "py/math.h"\ndouble b(sb_session *py);\n%s double c(sb_session *py);\nint main(void)\n{\n'
+    main += '    sb_session *py = sb_open();\n    printf("%%g %%g %%g\\n", py_math_sqrt(py, 4), b(py), c(py));\n'
+    main += '    printf("%%s\\n", sb_project_.root);\n    return sb_close(py);\n}\n'
+    body = '#include "py/math.h"\n%s double %s(sb_session *py);\n'
+    body += "%s double %s(sb_session *py) { return py_math_sqrt(py, %d); }\n"
+    sources = {
+        (GCC, "a.c"): main % "extern",
+        (GCC, "b.c"): body % ("extern", "b", "", "b", 9),
+        (GXX, "c.cpp"): body % ('extern "C"', "c", 'extern "C"', "c", 16),
+    }
+    objects = []
+    for (compiler, name), text in sources.items():
+        (tmp_path / name).write_text(text)
+        objects.append(str(tmp_path / f"{name}.o"))
+        done = compiler.run(tmp_path / name, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "-o", objects[-1])
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    program = tmp_path / "program"
+    output("gcc", *objects, f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lsnakebridge", "-o", program)
+    lines = output(program).splitlines()
+    assert lines[0] == "2 3 4"
+    assert (pathlib.Path(lines[1]) / "pyproject.toml").exists()
+
+
+def test_no_bindings(tmp_path: pathlib.Path) -> None:
+    """A program without generated headers has no project: Python is the python3 on $PATH."""
+    source, program = tmp_path / "main.c", tmp_path / "main"
+    source.write_text(
+        "#include <snakebridge.h>\nint main(void)\n{\n    sb_session *py = sb_open();\n"
+        '    printf("%g\\n", sb_as_double(py, sb_call(py, "math.hypot", 3, 4)));\n    return sb_close(py);\n}\n'
+    )
+    libraries = [f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lsnakebridge"]
+    done = GCC.run(source, "-Wall", "-Wextra", "-Werror", "-o", str(program), libraries=libraries)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert output(program) == "5\n"
