@@ -182,7 +182,9 @@ static COLD int merge(struct sb_target *plan, struct arguments *a)
         Py_INCREF(key);
         PyTuple_SetItem(a->merged, (Py_ssize_t)i, key);
     }
-    for (Py_ssize_t i = (Py_ssize_t)plan->keywords; PyDict_Next(map, &at, &key, &value); i++) {
+    const Py_ssize_t end = (Py_ssize_t)plan->keywords + more;
+    Py_ssize_t i = (Py_ssize_t)plan->keywords;
+    for (; i < end && PyDict_Next(map, &at, &key, &value); i++) {
         if (!PyUnicode_Check(key)) {
             PyErr_Format(PyExc_TypeError, "%s: keywords must be strings", plan->label);
             goto done;
@@ -198,6 +200,10 @@ static COLD int merge(struct sb_target *plan, struct arguments *a)
         Py_INCREF(value);
         a->at[a->n++] = value;
         a->keywords++;
+    }
+    if (i < end || PyDict_Size(map) != more) { /* a key's __eq__ can do that */
+        PyErr_Format(PyExc_RuntimeError, "%s: the mapping changed while it was read", plan->label);
+        goto done;
     }
     a->kwnames = a->merged;
     rc = 0;

@@ -444,7 +444,7 @@ struct sb_target *sb__plan_define(struct sb_engine_session *s, uint64_t number, 
         r->p += known->definition_size;
         return known;
     }
-    if (number >= SB_PLANS_MAX) {
+    if (number > SB_PLANS_MAX) {
         sb__fault(s, SB_E_LIMIT, "a process has at most %u plans", SB_PLANS_MAX);
         return NULL;
     }

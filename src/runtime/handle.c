@@ -123,6 +123,8 @@ bool sb__handle_meet(void *session, uint64_t id)
     sb_session *py = session;
     if (id >> SB_ID_TAG_SHIFT != py->tag || !(id & SB_ID_ENGINE))
         return find(&py->handles, id) != NULL; /* one of ours, given back */
+    if ((id & SB_ID_COUNTER) > SB_ID_COUNTER / 2)
+        return false; /* the engine refuses to go on there */
     if ((id & SB_ID_COUNTER) >= py->engine_counter)
         py->engine_counter = (id & SB_ID_COUNTER) + 1;
     if (find(&py->handles, id) || own(py, id))
