@@ -119,8 +119,9 @@ const char *const *sb__intern_list(const char *const *list);
 static inline bool sb__enter_calm(sb_session *py)
 {
     uint32_t was = SB_CALM;
-    return SB_LIKELY(atomic_compare_exchange_strong_explicit(
-        &py->busy, &was, SB_INSIDE, memory_order_acquire, memory_order_relaxed));
+    atomic_compare_exchange_strong_explicit(&py->busy, &was, SB_INSIDE, memory_order_acquire,
+                                            memory_order_relaxed);
+    return SB_LIKELY(was == SB_CALM); /* which it still is if the word was exchanged */
 }
 /* Whether the caller may go on: the session exists, no other thread is inside, this is no child of fork(). Pairs with
  * sb__leave. */

@@ -453,19 +453,17 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
                                                            const sb_site *site, const sb_slot *args,
                                                            char code, void *to)
 {
-    if (SB_UNLIKELY(!site))
-        site = &nowhere;
-    uint32_t hash = sb__site_hash(fn, site->given);
-    if (SB_UNLIKELY(!py || !sb__enter_calm(py))) {
+    if (SB_UNLIKELY(!py || !site || !sb__enter_calm(py))) {
         if (sb__enter(py))
-            run_long(py, fn, site, args, code, to);
+            run_long(py, fn, site ? site : &nowhere, args, code, to);
         return;
     }
     if (SB_UNLIKELY(sb__forked())) {
         sb__enter_slow(py);
         return;
     }
-    const struct sb_plan_entry *e = &py->plans.sites[hash & py->plans.mask];
+    const struct sb_plan_entry *e =
+        &py->plans.sites[sb__site_hash(fn, site->given) & py->plans.mask];
     const struct sb_plan *plan = e->plan;
     struct sb_frame *h = (struct sb_frame *)(void *)py->out.ptr;
     uint8_t *p = NULL;
