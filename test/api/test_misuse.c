@@ -443,6 +443,60 @@ static void text(void **state)
     assert_int_equal(sb_close(py), 0);
 }
 
+/* What sb_close says on stderr, and its result. */
+static int close_and_hear(sb_session *py, char *said, size_t size)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    fflush(stderr);
+    int saved = dup(2);
+    assert_true(saved >= 0 && dup2(fileno(file), 2) == 2);
+    int rc = sb_close(py);
+    fflush(stderr);
+    dup2(saved, 2);
+    close(saved);
+    rewind(file);
+    said[fread(said, 1, size - 1, file)] = 0;
+    fclose(file);
+    return rc;
+}
+
+static void closing(void **state)
+{
+    (void)state;
+    char said[4000], place[200];
+    sb_session *py = sb_open();
+    sb_call(py, "sbtest.boom", "nobody looks");
+    int line = __LINE__ - 1;
+    snprintf(place, sizeof place, "%s:%d: sbtest.boom: ValueError: nobody looks\n", __FILE__, line);
+    py_math_sqrt(py, 4);
+    assert_int_equal(close_and_hear(py, said, sizeof said), 1);
+    if (strncmp(said, place, strlen(place)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", said, place);
+    assert_non_null(strstr(said, "(1 later call did nothing)"));
+    assert_non_null(strstr(said, "Traceback (most recent call last):"));
+    /* Pipelined, and nobody ever waited for it. */
+    py = sb_open();
+    sbtest_boom_box(py);
+    assert_int_equal(close_and_hear(py, said, sizeof said), 1);
+    assert_non_null(strstr(said, "ValueError: boom"));
+    /* Looked at, or quiet: said no more. */
+    py = sb_open();
+    sb_call(py, "sbtest.boom");
+    assert_non_null(sb_get_error(py));
+    assert_int_equal(close_and_hear(py, said, sizeof said), 1);
+    assert_string_equal(said, "");
+    py = sb_open(.quiet = true);
+    sb_call(py, "sbtest.boom");
+    assert_int_equal(close_and_hear(py, said, sizeof said), 1);
+    assert_string_equal(said, "");
+    py = sb_open();
+    sb_call(py, "sbtest.boom");
+    assert_true(sb_catch(py, "ValueError"));
+    assert_int_equal(close_and_hear(py, said, sizeof said), 0);
+    assert_string_equal(said, "");
+}
+
 /* ---- two threads ---- */
 
 static char logged[400];
@@ -501,18 +555,8 @@ static void two_threads(void **state)
     assert_float_equal(py_math_sqrt(py, 4), 2, 0);
 
     /* sb_close tells how many calls there were. */
-    char path[] = "/tmp/test_misuse.XXXXXX", said[200] = "";
-    int fd = mkstemp(path), saved = dup(2);
-    assert_true(fd >= 0 && saved >= 0);
-    fflush(stderr);
-    dup2(fd, 2);
-    int rc = sb_close(py);
-    fflush(stderr);
-    dup2(saved, 2);
-    close(saved);
-    assert_true(pread(fd, said, sizeof said - 1, 0) > 0);
-    close(fd);
-    unlink(path);
+    char said[1000];
+    int rc = close_and_hear(py, said, sizeof said);
     assert_int_equal(rc, 1);
     assert_non_null(strstr(said, "calls of a second thread did nothing"));
 }
@@ -659,10 +703,10 @@ static void options(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(null_session), TEST(names),       TEST(arguments),   TEST(options_without_names),
-        TEST(containers),   TEST(arrays),      TEST(stale),       TEST(of_another_session),
-        TEST(text),         TEST(two_threads), TEST(in_on_error), TEST(forked),
-        TEST(options),
+        TEST(null_session), TEST(names),   TEST(arguments),   TEST(options_without_names),
+        TEST(containers),   TEST(arrays),  TEST(stale),       TEST(of_another_session),
+        TEST(text),         TEST(closing), TEST(two_threads), TEST(in_on_error),
+        TEST(forked),       TEST(options),
     };
     named(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
