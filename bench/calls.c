@@ -200,7 +200,7 @@ static void scalar(const char *module)
         { .name = "call.scalar.floor", .work = floors.sqrt },
         { .name = "call.scalar.inprocess", .work = call_sqrt },
     };
-    bench_rows(rows, sizeof rows / sizeof *rows, 60, 2);
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
 }
 
 static void keyword(const char *module)
@@ -217,7 +217,7 @@ static void keyword(const char *module)
         { .name = "call.keyword.python.floor", .work = floors.python },
         { .name = "call.keyword.python", .work = call_python },
     };
-    bench_rows(rows, sizeof rows / sizeof *rows, 60, 2);
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
 }
 
 static void worker(const char *module)
@@ -229,7 +229,7 @@ static void worker(const char *module)
         { .name = "call.scalar.socketpair", .work = call_socket, .other = peer },
         { .name = "call.scalar.worker", .work = call_sqrt, .other = pid },
     };
-    bench_rows(rows, sizeof rows / sizeof *rows, 60, 2);
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
     end_peer();
 }
 
@@ -243,7 +243,7 @@ static void chains(const char *module)
         { .name = "chain.ten.waiting", .work = chain_waiting, .other = pid },
         { .name = "chain.ten", .work = chain, .other = pid },
     };
-    bench_rows(rows, sizeof rows / sizeof *rows, 60, 2);
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
 }
 
 int main(int argc, char **argv)

@@ -128,6 +128,6 @@ int main(void)
         { .name = "call.scalar.rings", .work = call_rings, .begin = begin_rings, .end = end },
         { .name = "call.scalar.lane", .work = call_protocol, .begin = begin_protocol, .end = end },
     };
-    bench_rows(rows, 2, 60, 2);
+    bench_rows(rows, 2, 20, 2);
     return 0;
 }
