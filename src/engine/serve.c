@@ -36,6 +36,7 @@ struct lane {
     struct sb_ring requests, replies;
     struct sb_incoming in;
     struct sb_engine_session *session;
+    uint64_t told; /* how far the client knows that its requests were read */
     uint32_t index;
     bool queued, broken;
 };
@@ -123,6 +124,7 @@ static void enqueue(uint32_t lane)
         l->index = lane;
         l->shared = sb__lane(server.control, lane);
         l->requests = sb__ring(server.control, lane, false, false);
+        l->told = l->requests.pos;
         l->replies = sb__ring(server.control, lane, true, true);
         server.lanes[lane] = l;
     }
@@ -241,6 +243,7 @@ static void publish(struct lane *l)
 {
     sb__ring_publish(&l->replies);
     sb__ring_release(&l->requests);
+    l->told = l->requests.pos;
     /* Pairs with the client: it stores the word, then looks at the cursors. */
     atomic_thread_fence(memory_order_seq_cst);
     if (SB_UNLIKELY(atomic_load_explicit(&l->shared->word.futex, memory_order_relaxed)) &&
@@ -389,8 +392,8 @@ static int run(struct lane *l)
         return refuse(l, h, SB_E_MEMORY, "out of memory for the answer");
     if (SB_LIKELY(s->answer.len))
         rc = write_frames(l, s->answer.ptr, s->answer.len);
-    else
-        publish(l);
+    else if (l->requests.pos - l->told > SB_RING_SIZE / 4 || !sb__ring_ready(&l->requests))
+        publish(l); /* else later: each time takes the line from a client that looks at it */
     if (SB_UNLIKELY(s->answer.cap > 1u << 20))
         sb__buf_reset(&s->answer);
     if (h->kind == SB_FRAME_CLOSE)
