@@ -48,7 +48,8 @@ static inline void sb__frame_head(void *frame, size_t size, uint8_t flags, const
 
 /* Whether the frame, which may lie anywhere, is a reply to the request `seq` as engines write it: one with other flags is
  * looked at again by sb__request_wait. `size` may be anything, then `frame` too. */
-static inline bool sb__is_reply(const sb_session *py, const uint8_t *frame, size_t size, uint64_t seq)
+static inline bool sb__is_reply(const sb_session *py, const uint8_t *frame, size_t size,
+                                uint64_t seq)
 {
     uint64_t word, id; /* size, kind, flags, segments */
     uint32_t session;
