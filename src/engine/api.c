@@ -78,19 +78,16 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
                        const uint8_t **answer, size_t *size)
 {
     sb_header *h = (sb_header *)frame;
-    *size = 0;
-    if (SB_UNLIKELY(!enter()))
+    if (SB_UNLIKELY(!enter())) {
+        *size = 0;
         return -1;
+    }
     s->thread = self.ident;
-    s->interruptible = SB_LIKELY(frame_size >= sizeof *h) ? h->seq : 0;
     int rc = sb__run(s, frame, frame_size);
-    s->interruptible = 0;
     if (SB_UNLIKELY(s->interrupted || s->output.len))
         rc = finish(s, h, rc);
-    if (SB_LIKELY(rc != -1)) {
-        *answer = s->answer.ptr;
-        *size = s->answer.len;
-    }
+    *answer = s->answer.ptr;
+    *size = SB_LIKELY(rc != -1) ? s->answer.len : 0;
     PyEval_SaveThread();
     return rc;
 }
@@ -98,7 +95,7 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
 static void api_interrupt(struct sb_engine_session *s, uint64_t seq)
 {
     PyGILState_STATE level = PyGILState_Ensure();
-    if (seq && s->interruptible == seq) {
+    if (s->request && s->request->seq == seq) {
         s->interrupted = true;
         PyThreadState_SetAsyncExc(s->thread, sb__py.timeout);
     }

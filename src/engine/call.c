@@ -9,8 +9,9 @@
 #include "engine/output.h"
 
 #define SMALL_ARGUMENTS 14
-#define ANSWER_KEPT (1u << 20)               /* bytes of the answer's buffer that outlive it */
-#define COLD __attribute__((cold, noinline)) /* keeps the hot path's frame small */
+#define ANSWER_KEPT (1u << 20)          /* bytes of the answer's buffer that outlive it */
+#define APART __attribute__((noinline)) /* keeps the hot path's frame small */
+#define COLD __attribute__((cold)) APART
 #define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -128,11 +129,34 @@ struct arguments {
     PyObject *small[1 + SMALL_ARGUMENTS];
 };
 
+/* Floats that were arguments and that nobody else has kept: the next ones, without an allocation.
+ * Whoever has a new reference to one has the only one, so that its value may be set. */
+static PyObject *spare[4];
+static size_t spares;
+
+static inline PyObject *new_float(uint64_t bits)
+{
+    if (SB_UNLIKELY(!spares))
+        return PyFloat_FromDouble(sb__float_bits(bits));
+    PyObject *o = spare[--spares];
+    memcpy((char *)o + sizeof(PyObject), &bits, sizeof bits); /* as sb__float_value reads it */
+    return o;
+}
+
+static inline void drop_argument(PyObject *o)
+{
+    if (SB_LIKELY(Py_TYPE(o) == &PyFloat_Type && Py_REFCNT(o) == 1 &&
+                  spares < sizeof spare / sizeof *spare))
+        spare[spares++] = o;
+    else
+        Py_DECREF(o);
+}
+
 static void drop(struct arguments *a)
 {
     PyObject **at = a->at;
     for (size_t i = 0, n = a->n; i < n; i++)
-        Py_DECREF(at[i]);
+        drop_argument(at[i]);
     if (SB_UNLIKELY(a->merged != NULL))
         Py_DECREF(a->merged);
     if (SB_UNLIKELY(a->heap != NULL))
@@ -243,7 +267,7 @@ static inline int read_arguments(struct sb_engine_session *s, struct sb_target *
             uint64_t bits;
             memcpy(&bits, p + 1, sizeof bits);
             p += SB_CBOR_HEAD_MAX;
-            o = PyFloat_FromDouble(sb__float_bits(__builtin_bswap64(bits)));
+            o = new_float(__builtin_bswap64(bits));
         } else if (p < end && *p < 24) {
             o = PyLong_FromLong(*p++);
         } else {
@@ -432,6 +456,33 @@ static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
            !sb__session_find(s, id);
 }
 
+/* Takes `result`. */
+static APART int answer_result(struct sb_engine_session *s, sb_header *h, struct sb_target *plan,
+                               PyObject *result)
+{
+    uint64_t from = s->counter;
+    begin_answer(s);
+    int rc = sb__encode(s, &s->answer, plan, result, h->id);
+    Py_DECREF(result);
+    if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
+        rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,
+                       SB_FRAME_MAX);
+    if (SB_UNLIKELY(rc < 0 || s->answer.failed)) {
+        unregister(s, h->id, from);
+        if (rc == 0)
+            PyErr_NoMemory();
+        sb__buf_reset(&s->answer);
+        return fail(s, h);
+    }
+    if (SB_LIKELY(h->flags & SB_FLAG_WAIT))
+        return end_answer(s, h, SB_FRAME_REPLY, h->seq);
+    /* Nobody will learn the ids that the engine chose. */
+    if (SB_UNLIKELY(s->counter != from))
+        unregister(s, 0, from);
+    s->answer.len = 0;
+    return 0;
+}
+
 static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
 {
     uint64_t number;
@@ -466,26 +517,105 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
     if (SB_UNLIKELY(!result))
         return r->error ? answer_malformed(s, r->error) : fail(s, h);
 
-    uint64_t from = s->counter;
-    begin_answer(s);
-    int rc = sb__encode(s, &s->answer, plan, result, h->id);
+    return answer_result(s, h, plan, result);
+}
+
+/* ---- the short way ----
+ *
+ * Most requests call what was called before, with few arguments, and wait for a value. What there is to do for them is
+ * done here, in registers; anything else, and whatever goes wrong before the call, is left to the long way above. */
+
+enum { LONG = 1 };
+
+/* What PyObject_Vectorcall looks at after a call: a result, or an exception. Leaves an exception. */
+static COLD void check_result(const struct sb_target *plan, PyObject *result)
+{
+    if (!result && !PyErr_Occurred())
+        PyErr_Format(PyExc_SystemError, "%s returned NULL without setting an exception",
+                     plan->label);
+    if (!result)
+        return;
     Py_DECREF(result);
-    if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
-        rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,
-                       SB_FRAME_MAX);
-    if (SB_UNLIKELY(rc < 0 || s->answer.failed)) {
-        unregister(s, h->id, from);
-        if (rc == 0)
-            PyErr_NoMemory();
-        sb__buf_reset(&s->answer);
+    PyErr_Format(PyExc_SystemError, "%s returned a result with an exception set", plan->label);
+}
+
+static APART PyObject *decode_other(struct sb_engine_session *s, const uint8_t **p,
+                                    const uint8_t *end)
+{
+    struct sb_reader r = { *p, end, NULL };
+    PyObject *o = sb__decode(s, &r, 0);
+    *p = r.p;
+    return o;
+}
+
+static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)h + sizeof *h, *const end = (const uint8_t *)h + size;
+    uint64_t number = *p++; /* there are two bytes at least */
+    if (SB_UNLIKELY(number >= 24)) {
+        if (number == 24 && end - p > 1) {
+            number = *p++;
+        } else if (number == 25 && end - p > 2) {
+            number = (uint64_t)p[0] << 8 | p[1];
+            p += 2;
+        } else {
+            return LONG;
+        }
+    }
+    struct sb_target *plan = sb__plan_find(number);
+    size_t n = *p++ ^ (size_t)SB_MAJOR_ARRAY << 5;
+    if (SB_UNLIKELY(!plan || !plan->direct || n > SMALL_ARGUMENTS || n < plan->keywords))
+        return LONG;
+    PyObject *at[1 + SMALL_ARGUMENTS];
+    at[0] = at[1] = NULL; /* the first is the callee's to use */
+    size_t i = 0;
+    for (; i < n; i++) {
+        PyObject *o;
+        if (SB_LIKELY(end - p >= SB_CBOR_HEAD_MAX && *p == SB_CBOR_FLOAT64)) {
+            uint64_t bits;
+            memcpy(&bits, p + 1, sizeof bits);
+            p += SB_CBOR_HEAD_MAX;
+            o = new_float(__builtin_bswap64(bits));
+        } else if (p < end && *p < 24) {
+            o = PyLong_FromLong(*p++);
+        } else {
+            const uint8_t *at_other = p;
+            o = decode_other(s, &at_other, end);
+            p = at_other;
+        }
+        if (SB_UNLIKELY(!o))
+            break;
+        at[1 + i] = o;
+    }
+    if (SB_UNLIKELY(i < n || p != end)) {
+        while (i)
+            drop_argument(at[i--]);
+        PyErr_Clear();
+        s->fault.code = SB_OK;
+        return LONG;
+    }
+    sb_vectorcall *f = plan->slot ? sb__slot(plan->object, plan->slot) : sb__py.vectorcall;
+    PyObject *result =
+        f(plan->object, at + 1, (n - plan->keywords) | SB_ARGUMENTS_OFFSET, plan->kwnames);
+    while (i)
+        drop_argument(at[i--]);
+    if (SB_UNLIKELY(!result || PyErr_Occurred())) {
+        check_result(plan, result);
         return fail(s, h);
     }
-    if (SB_LIKELY(h->flags & SB_FLAG_WAIT))
-        return end_answer(s, h, SB_FRAME_REPLY, h->seq);
-    /* Nobody will learn the ids that the engine chose. */
-    if (SB_UNLIKELY(s->counter != from))
-        unregister(s, 0, from);
-    s->answer.len = 0;
+    if (SB_UNLIKELY(plan->result.code != 'd' || Py_TYPE(result) != &PyFloat_Type ||
+                    s->answer.cap < 128 || s->output.len))
+        return answer_result(s, h, plan, result);
+    uint8_t *answer = s->answer.ptr;
+    size_t length = (size_t)(sb__cbor_float(answer + sizeof *h, sb__float_value(result)) - answer);
+    uint64_t word = (uint64_t)SB_FRAME_REPLY << 32 | length, about, seq = h->seq;
+    memcpy(&about, &h->session, sizeof about); /* and the epoch */
+    memcpy(answer, &word, sizeof word);
+    memcpy(answer + offsetof(struct sb_frame, session), &about, sizeof about);
+    memcpy(answer + offsetof(struct sb_frame, seq), &seq, sizeof seq);
+    memcpy(answer + offsetof(struct sb_frame, id), &seq, sizeof seq);
+    s->answer.len = length;
+    Py_DECREF(result);
     return 0;
 }
 
@@ -552,7 +682,21 @@ static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader 
     }
 }
 
-int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
+static inline void begin(struct sb_engine_session *s, sb_header *h)
+{
+    s->request = h;
+    s->late = false;
+    s->first_new = s->counter;
+    sb__output_begin(s);
+}
+
+static inline void end(struct sb_engine_session *s)
+{
+    s->request = NULL; /* nothing is left to interrupt */
+    sb__output_end(s);
+}
+
+static APART int run_long(struct sb_engine_session *s, const uint8_t *frame, size_t size)
 {
     sb_header *h = (sb_header *)frame;
     if (SB_UNLIKELY(size < sizeof *h))
@@ -566,13 +710,28 @@ int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
     if (SB_UNLIKELY(s->answer.cap > ANSWER_KEPT))
         sb__buf_reset(&s->answer);
     s->answer.len = 0;
-    s->request = h;
-    s->late = false;
-    s->first_new = s->counter;
-    sb__output_begin(s);
+    begin(s, h);
     int rc = dispatch(s, h, &r);
-    sb__output_end(s);
+    end(s);
     return rc;
+}
+
+int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
+{
+    sb_header *h = (sb_header *)frame;
+    if (SB_UNLIKELY(size < sizeof *h + 2 || s->failed || s->answer.cap > ANSWER_KEPT))
+        return run_long(s, frame, size);
+    uint64_t word; /* size, kind, flags, segments */
+    memcpy(&word, frame, sizeof word);
+    word &= ~((uint64_t)SB_FLAG_DEADLINE << 40);
+    if (SB_UNLIKELY(word != ((uint64_t)SB_FLAG_WAIT << 40 | (uint64_t)SB_FRAME_CALL << 32 | size) ||
+                    h->session != s->tag || h->id ||
+                    h->seq - 1 >= (UINT64_C(1) << SB_ID_TAG_SHIFT) - 1))
+        return run_long(s, frame, size);
+    begin(s, h);
+    int rc = run_direct(s, h, size);
+    end(s);
+    return SB_UNLIKELY(rc == LONG) ? run_long(s, frame, size) : rc;
 }
 
 int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t size)

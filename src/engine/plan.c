@@ -140,6 +140,9 @@ PyObject *sb__plan_look_up(struct sb_target *plan)
         (o == PyDict_GetItemString(sb__py.builtins, "eval") ||
          o == PyDict_GetItemString(sb__py.builtins, "exec")))
         plan->op = 'E';
+    plan->direct = plan->op == 'f' && plan->object && !plan->kwargs && plan->result.code != 'o';
+    if (plan->direct)
+        plan->slot = sb__fixed_slot(plan->object);
     return plan->object;
 }
 

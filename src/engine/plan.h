@@ -25,12 +25,14 @@ struct sb_spec {
 struct sb_target {
     char op;     /* as in docs/wire.md; 'E': an 'f' that names eval or exec */
     bool kwargs; /* the last argument is a map to be merged into the keywords */
+    bool direct; /* an 'f' that was looked up and gives a value: the short way will do (call.c) */
     char *name;  /* as it came */
     char *label; /* for messages: "math.floor" */
     PyObject
         *object; /* f k e: what is named; c: what holds it, or it itself; NULL: not looked up */
     PyObject *member; /* m g s and c, x without an entry: the last component, interned */
     const struct sb_special *special; /* x */
+    size_t slot; /* direct: where the object has its vectorcall function; 0: ask Python */
     size_t keywords;
     PyObject *kwnames; /* NULL if there are none */
     struct sb_spec result;

@@ -11,11 +11,11 @@
 
 struct sb_python sb__py;
 
-/* ---- vectorcall before 3.11 ------------------------------------------------------------------ */
+/* ---- vectorcall ------------------------------------------------------------------------------ */
 
-/* PyObject_Vectorcall is an inline function there; what it reads: PyTypeObject.tp_vectorcall_offset,
- * the word behind tp_dealloc (Include/cpython/object.h of 3.8, 3.9 and 3.10), and bit 11 of tp_flags
- * (_Py_TPFLAGS_HAVE_VECTORCALL). */
+/* What PyObject_Vectorcall reads, which is an inline function before 3.11:
+ * PyTypeObject.tp_vectorcall_offset, the word behind tp_dealloc (Include/cpython/object.h of 3.8 and
+ * later), and bit 11 of tp_flags (Py_TPFLAGS_HAVE_VECTORCALL). */
 #define VECTORCALL_OFFSET_AT 56
 #define HAVE_VECTORCALL (1ul << 11)
 
@@ -26,9 +26,16 @@ static sb_vectorcall *vectorcall_of(PyObject *callable)
         return NULL;
     Py_ssize_t offset;
     memcpy(&offset, (const char *)type + VECTORCALL_OFFSET_AT, sizeof offset);
-    sb_vectorcall *f;
-    memcpy(&f, (const char *)callable + offset, sizeof f);
-    return f;
+    return sb__slot(callable, (size_t)offset);
+}
+
+size_t sb__fixed_slot(PyObject *callable)
+{
+    PyTypeObject *type = Py_TYPE(callable);
+    Py_ssize_t offset = 0;
+    if ((PyType_GetFlags(type) & (HAVE_VECTORCALL | Py_TPFLAGS_HEAPTYPE)) == HAVE_VECTORCALL)
+        memcpy(&offset, (const char *)type + VECTORCALL_OFFSET_AT, sizeof offset);
+    return offset > 0 && sb__slot(callable, (size_t)offset) ? (size_t)offset : 0;
 }
 
 static PyObject *call_by_tuple(PyObject *callable, PyObject *const *args, size_t n,

@@ -74,6 +74,16 @@ static inline double sb__float_value(PyObject *o)
     return d;
 }
 
+/* Where an object has its vectorcall function (PEP 590), if nothing can change that: its type is a
+ * static one. Or 0. */
+size_t sb__fixed_slot(PyObject *callable);
+static inline sb_vectorcall *sb__slot(PyObject *callable, size_t offset)
+{
+    sb_vectorcall *f;
+    memcpy(&f, (const char *)callable + offset, sizeof f);
+    return f;
+}
+
 /* Finds the symbols, runs the prelude, which replaces sys.stdout and sys.stderr. Once, with the GIL;
  * further calls do nothing. 0, or -1 with an exception set. */
 int sb__python_load(void) SB_MUST_USE;

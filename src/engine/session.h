@@ -50,7 +50,6 @@ struct sb_engine_session {
     struct sb_engine_session *outer;            /* the session that ran when this one began */
 
     unsigned long thread;   /* Python's identifier of the thread that runs the request */
-    uint64_t interruptible; /* in-process: the request that may be interrupted, or 0 */
     bool interrupted;
 };
 
