@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     int left = gone ? 0 : children();
     left += entries(folder);
     char remove[128];
+    unsetenv("LD_PRELOAD"); /* a sanitizer's run time is for the program, not for rm */
     snprintf(remove, sizeof remove, "rm -rf %s", folder);
     if (system(remove) != 0)
         fprintf(stderr, "left: cannot remove %s\n", folder);
