@@ -49,7 +49,7 @@ struct sb_engine_session {
     void *owner;                                /* for spill */
     struct sb_engine_session *outer;            /* the session that ran when this one began */
 
-    unsigned long thread;   /* Python's identifier of the thread that runs the request */
+    unsigned long thread; /* Python's identifier of the thread that runs the request */
     bool interrupted;
 };
 
