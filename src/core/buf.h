@@ -14,6 +14,8 @@
 #define SB_MUST_USE __attribute__((warn_unused_result))
 #define SB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define SB_APART __attribute__((noinline)) /* keeps the frame of a hot path small */
+#define SB_COLD __attribute__((cold)) SB_APART
 
 /* realloc's contract; frees when size is 0. Set once by sb_set_allocator. */
 void *sb__resize(void *ptr, size_t size) SB_MUST_USE;

@@ -4,130 +4,16 @@
  * scalar path allocates nothing of its own: arguments lie on the stack, with a free place in front
  * for vectorcall, and the answer's buffer is the session's. */
 #include "engine/call.h"
+#include "engine/answer.h"
 #include "engine/codec.h"
 #include "engine/error.h"
 #include "engine/output.h"
+#include "engine/perform.h"
 
-#define SMALL_ARGUMENTS 14
-#define ANSWER_KEPT (1u << 20)          /* bytes of the answer's buffer that outlive it */
-#define APART __attribute__((noinline)) /* keeps the hot path's frame small */
-#define COLD __attribute__((cold)) APART
+#define ANSWER_KEPT (1u << 20) /* bytes of the answer's buffer that outlive it */
 #define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
 
-/* ---- answers --------------------------------------------------------------------------------- */
-
-/* Starts the answer: room for its header. */
-static void begin_answer(struct sb_engine_session *s)
-{
-    s->answer.len = 0;
-    if (sb__buf_room(&s->answer, 128))
-        s->answer.len = sizeof(struct sb_frame);
-}
-
-/* Puts what was printed meanwhile in front of the answer. */
-static COLD int prepend_output(struct sb_engine_session *s, uint64_t id)
-{
-    struct sb_buf all = { 0 };
-    sb__output_take(s, &all, id);
-    sb__buf_put(&all, s->answer.ptr, s->answer.len);
-    all.failed = all.failed || s->answer.failed;
-    sb__buf_reset(&s->answer);
-    if (all.failed) {
-        sb__buf_reset(&all);
-        return -1;
-    }
-    s->answer = all;
-    return 0;
-}
-
-/* Ends it: `seq` is the request that it is about. */
-static inline int end_answer(struct sb_engine_session *s, sb_header *h, uint8_t kind, uint64_t seq)
-{
-    if (SB_UNLIKELY(s->answer.failed)) {
-        sb__buf_reset(&s->answer);
-        return -1;
-    }
-    struct sb_frame *header = (struct sb_frame *)(void *)s->answer.ptr; /* malloc aligns it */
-    header->size = (uint32_t)s->answer.len;
-    header->kind = kind;
-    header->flags = 0;
-    header->segments = 0;
-    header->session = s->tag;
-    header->epoch = h->epoch;
-    header->seq = seq;
-    header->id = h->seq;
-    return SB_UNLIKELY(s->output.len) ? prepend_output(s, h->seq) : 0;
-}
-
-static COLD int answer_null(struct sb_engine_session *s, sb_header *h)
-{
-    if (!(h->flags & SB_FLAG_WAIT))
-        return 0;
-    begin_answer(s);
-    sb__put_null(&s->answer);
-    return end_answer(s, h, SB_FRAME_REPLY, h->seq);
-}
-
-/* An ERROR frame from an array without its last item. */
-static COLD int answer_error(struct sb_engine_session *s, sb_header *h, const struct sb_buf *array,
-                             uint64_t seq)
-{
-    s->answer.len = 0;
-    if (!(h->flags & SB_FLAG_WAIT))
-        return array->failed ? -1 : 0;
-    begin_answer(s);
-    sb__buf_put(&s->answer, array->ptr, array->len);
-    sb__put_uint(&s->answer, s->skipped);
-    s->answer.failed = s->answer.failed || array->failed;
-    return end_answer(s, h, SB_FRAME_ERROR, seq);
-}
-
-static COLD int answer_malformed(struct sb_engine_session *s, const char *why)
-{
-    s->fault.code = SB_OK;
-    PyErr_Clear();
-    s->answer.len = 0;
-    sb__buf_put(&s->answer, why, strlen(why) + 1);
-    s->answer.len--;
-    return -2;
-}
-
-/* The request failed: by s->fault, or by the pending exception. The first failure stays the
- * session's until the epoch moves on; that of a request that runs after it is answered alone. */
-static COLD int fail(struct sb_engine_session *s, sb_header *h)
-{
-    if (s->failed) {
-        struct sb_buf error = { 0 };
-        if (h->flags & SB_FLAG_WAIT) {
-            sb__error_take(s, &error, &s->late);
-        } else {
-            s->fault.code = SB_OK;
-            PyErr_Clear();
-        }
-        int rc = answer_error(s, h, &error, h->seq);
-        sb__buf_reset(&error);
-        return rc;
-    }
-    s->error.len = 0;
-    sb__error_take(s, &s->error, &s->late);
-    s->failed = true;
-    s->failed_epoch = h->epoch;
-    s->failed_seq = h->seq;
-    s->skipped = 0;
-    return answer_error(s, h, &s->error, h->seq);
-}
-
 /* ---- arguments ------------------------------------------------------------------------------- */
-
-struct arguments {
-    PyObject **at;   /* the first; at[-1] is free */
-    size_t n;        /* with keywords */
-    size_t keywords; /* the last so many */
-    PyObject *kwnames;
-    PyObject *merged; /* kwnames of this call alone, owned */
-    PyObject **heap;
-    PyObject *small[1 + SMALL_ARGUMENTS];
-};
 
 /* Floats that were arguments and that nobody else has kept: the next ones, without an allocation.
  * Whoever has a new reference to one has the only one, so that its value may be set. */
@@ -152,7 +38,7 @@ static inline void drop_argument(PyObject *o)
         Py_DECREF(o);
 }
 
-static void drop(struct arguments *a)
+static void drop(struct sb_arguments *a)
 {
     PyObject **at = a->at;
     for (size_t i = 0, n = a->n; i < n; i++)
@@ -163,7 +49,7 @@ static void drop(struct arguments *a)
         sb__free(a->heap);
 }
 
-static COLD int reserve(struct arguments *a, size_t n)
+static SB_COLD int reserve(struct sb_arguments *a, size_t n)
 {
     a->heap = sb__resize(NULL, (n + 1) * sizeof *a->heap);
     if (!a->heap) {
@@ -175,7 +61,7 @@ static COLD int reserve(struct arguments *a, size_t n)
 }
 
 /* Takes the map that is the last argument apart into keywords. */
-static COLD int merge(struct sb_target *plan, struct arguments *a)
+static SB_COLD int merge(struct sb_target *plan, struct sb_arguments *a)
 {
     PyObject *map = a->at[--a->n];
     int rc = -1;
@@ -247,12 +133,12 @@ static inline bool read_small(struct sb_reader *r, enum sb_major major, uint64_t
 
 /* 0; -1 with r->error, a fault or an exception: what was read is in `a` all the same. */
 static inline int read_arguments(struct sb_engine_session *s, struct sb_target *plan,
-                                 struct sb_reader *r, struct arguments *a)
+                                 struct sb_reader *r, struct sb_arguments *a)
 {
     uint64_t n;
     if (SB_UNLIKELY(!read_small(r, SB_MAJOR_ARRAY, &n) && !sb__read_count(r, SB_MAJOR_ARRAY, &n)))
         return -1;
-    if (SB_UNLIKELY(n > SMALL_ARGUMENTS) && reserve(a, (size_t)n) < 0)
+    if (SB_UNLIKELY(n > SB_SMALL_ARGUMENTS) && reserve(a, (size_t)n) < 0)
         return -1;
     if (SB_UNLIKELY(n < plan->keywords + plan->kwargs)) {
         sb__read_fail(r, "fewer arguments than the plan has keywords");
@@ -292,162 +178,15 @@ static inline int read_arguments(struct sb_engine_session *s, struct sb_target *
     return SB_UNLIKELY(plan->kwargs) ? merge(plan, a) : 0;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------- */
-
-static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t most, size_t n)
-{
-    if (least == most)
-        PyErr_Format(PyExc_TypeError, "%s: takes %zu arguments, got %zu", plan->label, least, n);
-    else
-        PyErr_Format(PyExc_TypeError, "%s: takes %zu to %zu arguments, got %zu", plan->label, least,
-                     most, n);
-    return NULL;
-}
-
-static __attribute__((noinline)) PyObject *call_special(struct sb_target *plan,
-                                                        const struct arguments *a)
-{
-    const struct sb_special *special = plan->special;
-    size_t n = a->n - a->keywords;
-    if (!special) {
-        if (n < 1)
-            return wrong_count(plan, 1, 1, n);
-        return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
-    }
-    if (n < special->least || n > special->most)
-        return wrong_count(plan, special->least, special->most, n);
-    if (special->run)
-        return special->run(a->at, n);
-    return sb__py.vectorcall(a->at[0], a->at + 1, (n - 1) | SB_ARGUMENTS_OFFSET, a->kwnames);
-}
-
-static COLD PyObject *check_class(struct sb_engine_session *s, struct sb_target *plan, PyObject *o)
-{
-    PyObject *class = sb__plan_object(plan);
-    int yes = class ? PyObject_IsInstance(o, class) : -1;
-    if (yes > 0) {
-        Py_INCREF(o);
-        return o;
-    }
-    if (yes == 0) {
-        char got[240];
-        sb__type_name((PyObject *)Py_TYPE(o), got, sizeof got);
-        sb__fault(s, SB_E_TYPE, "expected %s, got %s", plan->label, got);
-    }
-    return NULL;
-}
-
-static PyObject *is_caught(struct sb_target *plan, PyObject *o)
-{
-    PyObject *class = sb__plan_object(plan);
-    int yes = class ? PyObject_IsInstance(o, class) : -1;
-    return yes < 0 ? NULL : PyBool_FromLong(yes);
-}
-
-static PyObject *read_name(struct sb_target *plan)
-{
-    PyObject *o = sb__plan_object(plan);
-    if (!o)
-        return NULL;
-    if (plan->member)
-        o = PyObject_GetAttr(o, plan->member);
-    else
-        Py_INCREF(o);
-    return o;
-}
-
-/* "a.b.c" may name a submodule that nobody has imported yet. */
-static PyObject *read_fresh(struct sb_target *plan)
-{
-    PyObject *o = read_name(plan);
-    if (o || !plan->member || strchr(plan->name, ':') ||
-        !PyErr_ExceptionMatches(PyExc_AttributeError))
-        return o;
-    PyErr_Clear();
-    return sb__resolve(plan->name);
-}
-
-/* eval(source) and exec(source) look for globals in the caller's frame: in-process there is none, in
- * a worker it is the engine's. So they get those of __main__. */
-static PyObject *evaluate(struct sb_target *plan, const struct arguments *a)
-{
-    size_t n = a->n - a->keywords;
-    if (n != 1 || a->keywords)
-        return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
-    PyObject *module = PyImport_AddModule("__main__");
-    if (!module)
-        return NULL;
-    PyObject *args[2] = { a->at[0], PyModule_GetDict(module) };
-    Py_INCREF(args[1]);
-    PyObject *result = sb__py.vectorcall(plan->object, args, 2, NULL);
-    Py_DECREF(args[1]);
-    return result;
-}
-
-static __attribute__((noinline)) PyObject *
-perform_other(struct sb_engine_session *s, struct sb_target *plan, const struct arguments *a)
-{
-    static const struct {
-        char op;
-        size_t n;
-    } counts[] = { { 'm', 1 }, { 'g', 1 }, { 's', 2 }, { 'c', 0 },
-                   { 'k', 1 }, { 'e', 1 }, { '=', 1 } };
-    PyObject *o;
-    size_t n = a->n - a->keywords;
-    if (plan->op == 'x')
-        return call_special(plan, a);
-    if (plan->op == 'f' && !sb__plan_object(plan))
-        return NULL;
-    if (plan->op == 'E') /* just now, perhaps */
-        return evaluate(plan, a);
-    if (plan->op == 'f')
-        return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        if (counts[i].op == plan->op && counts[i].n != n)
-            return wrong_count(plan, counts[i].n, counts[i].n, n);
-    switch (plan->op) {
-    case 'g':
-        return PyObject_GetAttr(a->at[0], plan->member);
-    case 's':
-        if (PyObject_SetAttr(a->at[0], plan->member, a->at[1]) < 0)
-            return NULL;
-        o = Py_None;
-        break;
-    case 'c':
-        return read_fresh(plan);
-    case 'k':
-        return check_class(s, plan, a->at[0]);
-    case 'e':
-        return is_caught(plan, a->at[0]);
-    default: /* '=' */
-        o = a->at[0];
-        break;
-    }
-    Py_INCREF(o);
-    return o;
-}
-
 static inline PyObject *perform(struct sb_engine_session *s, struct sb_target *plan,
-                                const struct arguments *a)
+                                const struct sb_arguments *a)
 {
     size_t n = a->n - a->keywords;
     if (SB_LIKELY(plan->op == 'f' && plan->object))
         return sb__py.vectorcall(plan->object, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
     if (SB_LIKELY(plan->op == 'm' && n > 0))
         return sb__py.vectorcall_method(plan->member, a->at, n | SB_ARGUMENTS_OFFSET, a->kwnames);
-    return perform_other(s, plan, a);
-}
-
-/* Drops what a result registered before it failed: the caller never learns these ids. */
-static void unregister(struct sb_engine_session *s, uint64_t id, uint64_t from)
-{
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    uint64_t to = s->counter;
-    for (; from < to; from++)
-        sb__session_drop(s, (uint64_t)s->tag << SB_ID_TAG_SHIFT | SB_ID_ENGINE | from);
-    sb__session_drop(s, id);
-    PyErr_Restore(type, value, trace);
+    return sb__perform(s, plan, a);
 }
 
 static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
@@ -457,28 +196,28 @@ static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
 }
 
 /* Takes `result`. */
-static APART int answer_result(struct sb_engine_session *s, sb_header *h, struct sb_target *plan,
-                               PyObject *result)
+static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, struct sb_target *plan,
+                                  PyObject *result)
 {
     uint64_t from = s->counter;
-    begin_answer(s);
+    sb__answer_begin(s);
     int rc = sb__encode(s, &s->answer, plan, result, h->id);
     Py_DECREF(result);
     if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
         rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,
                        SB_FRAME_MAX);
     if (SB_UNLIKELY(rc < 0 || s->answer.failed)) {
-        unregister(s, h->id, from);
+        sb__answer_unregister(s, h->id, from);
         if (rc == 0)
             PyErr_NoMemory();
         sb__buf_reset(&s->answer);
-        return fail(s, h);
+        return sb__answer_fail(s, h);
     }
     if (SB_LIKELY(h->flags & SB_FLAG_WAIT))
-        return end_answer(s, h, SB_FRAME_REPLY, h->seq);
+        return sb__answer_end(s, h, SB_FRAME_REPLY, h->seq);
     /* Nobody will learn the ids that the engine chose. */
     if (SB_UNLIKELY(s->counter != from))
-        unregister(s, 0, from);
+        sb__answer_unregister(s, 0, from);
     s->answer.len = 0;
     return 0;
 }
@@ -488,24 +227,25 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
     uint64_t number;
     struct sb_target *plan;
     if (SB_UNLIKELY(!read_small(r, SB_MAJOR_UINT, &number) && !sb__read_uint(r, &number)))
-        return answer_malformed(s, r->error);
+        return sb__answer_malformed(s, r->error);
     if (SB_UNLIKELY(h->flags & SB_FLAG_DEFINE)) {
         plan = sb__plan_define(s, number, r);
         if (!plan)
-            return r->error ? answer_malformed(s, r->error) : fail(s, h);
+            return r->error ? sb__answer_malformed(s, r->error) : sb__answer_fail(s, h);
     } else {
         plan = sb__plan_find(number);
         if (SB_UNLIKELY(!plan))
-            return answer_malformed(s, "a plan that was never defined");
+            return sb__answer_malformed(s, "a plan that was never defined");
     }
     if (SB_UNLIKELY(s->failed) && !(h->flags & SB_FLAG_ALWAYS)) {
         s->skipped++;
-        return answer_error(s, h, &s->error, s->failed_seq);
+        return sb__answer_error(s, h, &s->error, s->failed_seq);
     }
     if (SB_UNLIKELY(h->id ? !id_is_free(s, h->id) : plan->result.code == 'o'))
-        return answer_malformed(s, "a result's id that is taken, of another session, or missing");
+        return sb__answer_malformed(s,
+                                    "a result's id that is taken, of another session, or missing");
 
-    struct arguments a;
+    struct sb_arguments a;
     a.n = a.keywords = 0;
     a.merged = NULL;
     a.heap = NULL;
@@ -515,7 +255,7 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
         result = perform(s, plan, &a);
     drop(&a);
     if (SB_UNLIKELY(!result))
-        return r->error ? answer_malformed(s, r->error) : fail(s, h);
+        return r->error ? sb__answer_malformed(s, r->error) : sb__answer_fail(s, h);
 
     return answer_result(s, h, plan, result);
 }
@@ -528,7 +268,7 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
 enum { LONG = 1 };
 
 /* What PyObject_Vectorcall looks at after a call: a result, or an exception. Leaves an exception. */
-static COLD void check_result(const struct sb_target *plan, PyObject *result)
+static SB_COLD void check_result(const struct sb_target *plan, PyObject *result)
 {
     if (!result && !PyErr_Occurred())
         PyErr_Format(PyExc_SystemError, "%s returned NULL without setting an exception",
@@ -539,8 +279,8 @@ static COLD void check_result(const struct sb_target *plan, PyObject *result)
     PyErr_Format(PyExc_SystemError, "%s returned a result with an exception set", plan->label);
 }
 
-static APART PyObject *decode_other(struct sb_engine_session *s, const uint8_t **p,
-                                    const uint8_t *end)
+static SB_APART PyObject *decode_other(struct sb_engine_session *s, const uint8_t **p,
+                                       const uint8_t *end)
 {
     struct sb_reader r = { *p, end, NULL };
     PyObject *o = sb__decode(s, &r, 0);
@@ -564,9 +304,9 @@ static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t s
     }
     struct sb_target *plan = sb__plan_find(number);
     size_t n = *p++ ^ (size_t)SB_MAJOR_ARRAY << 5;
-    if (SB_UNLIKELY(!plan || !plan->direct || n > SMALL_ARGUMENTS || n < plan->keywords))
+    if (SB_UNLIKELY(!plan || !plan->direct || n > SB_SMALL_ARGUMENTS || n < plan->keywords))
         return LONG;
-    PyObject *at[1 + SMALL_ARGUMENTS];
+    PyObject *at[1 + SB_SMALL_ARGUMENTS];
     at[0] = at[1] = NULL; /* the first is the callee's to use */
     size_t i = 0;
     for (; i < n; i++) {
@@ -601,7 +341,7 @@ static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t s
         drop_argument(at[i--]);
     if (SB_UNLIKELY(!result || PyErr_Occurred())) {
         check_result(plan, result);
-        return fail(s, h);
+        return sb__answer_fail(s, h);
     }
     if (SB_UNLIKELY(plan->result.code != 'd' || Py_TYPE(result) != &PyFloat_Type ||
                     s->answer.cap < 128 || s->output.len))
@@ -625,12 +365,12 @@ static int open_session(struct sb_engine_session *s, sb_header *h, struct sb_rea
 {
     uint64_t counter;
     if (!sb__read_uint(r, &counter))
-        return answer_malformed(s, r->error);
+        return sb__answer_malformed(s, r->error);
     if (r->p != r->end || !counter || counter > SB_ID_COUNTER / 2)
-        return answer_malformed(s, "an OPEN whose counter makes no sense");
+        return sb__answer_malformed(s, "an OPEN whose counter makes no sense");
     sb__session_clear(s);
     s->counter = counter;
-    return answer_null(s, h);
+    return sb__answer_null(s, h);
 }
 
 static int release(struct sb_engine_session *s, struct sb_reader *r)
@@ -638,13 +378,13 @@ static int release(struct sb_engine_session *s, struct sb_reader *r)
     uint64_t n, id;
     struct sb_reader check = *r;
     if (!sb__read_count(&check, SB_MAJOR_ARRAY, &n))
-        return answer_malformed(s, check.error);
+        return sb__answer_malformed(s, check.error);
     struct sb_reader ids = check;
     for (uint64_t i = 0; i < n; i++) /* all or nothing */
         if (!sb__read_uint(&check, &id))
-            return answer_malformed(s, check.error);
+            return sb__answer_malformed(s, check.error);
     if (check.p != check.end)
-        return answer_malformed(s, "bytes behind the ids");
+        return sb__answer_malformed(s, "bytes behind the ids");
     for (uint64_t i = 0; i < n && sb__read_uint(&ids, &id); i++)
         sb__session_drop(s, id);
     return 0;
@@ -653,8 +393,8 @@ static int release(struct sb_engine_session *s, struct sb_reader *r)
 static int answer_sync(struct sb_engine_session *s, sb_header *h)
 {
     if (s->failed)
-        return answer_error(s, h, &s->error, s->failed_seq);
-    return answer_null(s, h);
+        return sb__answer_error(s, h, &s->error, s->failed_seq);
+    return sb__answer_null(s, h);
 }
 
 static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
@@ -662,23 +402,23 @@ static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader 
     if (SB_LIKELY(h->kind == SB_FRAME_CALL))
         return call(s, h, r);
     if (h->flags & SB_FLAG_DEFINE)
-        return answer_malformed(s, "a definition in a frame that is no call");
+        return sb__answer_malformed(s, "a definition in a frame that is no call");
     if ((h->kind == SB_FRAME_CLOSE || h->kind == SB_FRAME_SYNC) && r->p != r->end)
-        return answer_malformed(s, "a body where there is none");
+        return sb__answer_malformed(s, "a body where there is none");
     switch (h->kind) {
     case SB_FRAME_OPEN:
         return open_session(s, h, r);
     case SB_FRAME_CLOSE:
         sb__session_clear(s);
-        return answer_null(s, h);
+        return sb__answer_null(s, h);
     case SB_FRAME_RELEASE:
         if (h->flags & SB_FLAG_WAIT)
-            return answer_malformed(s, "a RELEASE is never answered");
+            return sb__answer_malformed(s, "a RELEASE is never answered");
         return release(s, r);
     case SB_FRAME_SYNC:
         return answer_sync(s, h);
     default:
-        return answer_malformed(s, "a kind of frame that does not exist");
+        return sb__answer_malformed(s, "a kind of frame that does not exist");
     }
 }
 
@@ -696,14 +436,14 @@ static inline void end(struct sb_engine_session *s)
     sb__output_end(s);
 }
 
-static APART int run_long(struct sb_engine_session *s, const uint8_t *frame, size_t size)
+static SB_APART int run_long(struct sb_engine_session *s, const uint8_t *frame, size_t size)
 {
     sb_header *h = (sb_header *)frame;
     if (SB_UNLIKELY(size < sizeof *h))
-        return answer_malformed(s, "a frame that is shorter than its header");
+        return sb__answer_malformed(s, "a frame that is shorter than its header");
     if (SB_UNLIKELY(h->size != size || (h->flags & ~FLAGS_ALL) || h->segments ||
                     h->session != s->tag || h->seq >> SB_ID_TAG_SHIFT || !h->seq))
-        return answer_malformed(s, "a frame whose header makes no sense");
+        return sb__answer_malformed(s, "a frame whose header makes no sense");
     struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
     if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0)
         sb__session_recover(s);
@@ -740,59 +480,15 @@ int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t 
     uint64_t number;
     s->answer.len = 0;
     if (size < sizeof *h)
-        return answer_malformed(s, "a frame that is shorter than its header");
+        return sb__answer_malformed(s, "a frame that is shorter than its header");
     if (h->kind != SB_FRAME_CALL || !(h->flags & SB_FLAG_DEFINE))
         return 0;
     struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
     if (sb__read_uint(&r, &number) && sb__plan_define(s, number, &r))
         return 0;
     if (r.error)
-        return answer_malformed(s, r.error);
+        return sb__answer_malformed(s, r.error);
     PyErr_Clear(); /* want of memory: the call that relies on the plan will be refused */
     s->fault.code = SB_OK;
     return 0;
-}
-
-/* Bytes of the OUTPUT frames that the answer begins with. */
-static size_t spoken(const struct sb_buf *answer)
-{
-    size_t at = 0;
-    struct sb_frame h;
-    while (answer->len - at >= sizeof h) {
-        memcpy(&h, answer->ptr + at, sizeof h);
-        if (h.kind != SB_FRAME_OUTPUT)
-            break;
-        at += h.size;
-    }
-    return at;
-}
-
-int sb__run_late(struct sb_engine_session *s, sb_header *h)
-{
-    if (s->late)
-        return 0;
-    struct sb_buf error = { 0 }, before = s->answer;
-    before.len = spoken(&before);
-    s->answer = (struct sb_buf) { 0 };
-    sb__error_put(&error, SB_E_TIMEOUT, "the call went on beyond its deadline");
-    if (!s->failed || s->failed_seq == h->seq) {
-        s->failed = true;
-        s->failed_epoch = h->epoch;
-        s->failed_seq = h->seq;
-        s->error.len = 0;
-        sb__buf_put(&s->error, error.ptr, error.len);
-        s->error.failed = s->error.failed || error.failed;
-    }
-    unregister(s, h->id, s->first_new);
-    int rc = answer_error(s, h, &error, h->seq);
-    if (rc == 0 && before.len && s->answer.len) {
-        sb__buf_put(&before, s->answer.ptr, s->answer.len);
-        sb__buf_reset(&s->answer);
-        s->answer = before;
-        before = (struct sb_buf) { 0 };
-        rc = s->answer.failed ? -1 : 0;
-    }
-    sb__buf_reset(&before);
-    sb__buf_reset(&error);
-    return rc;
 }
