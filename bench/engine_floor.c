@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     if (!done || !sqrt_function || !mean_function || !mean_names)
         return 1;
     state = PyEval_SaveThread();
-    session = engine->open(1);
+    session = engine->open(1, NULL, NULL);
     make_frame(&sqrt_frame, 0, "math:sqrt", false, true);
     by_frame(&sqrt_frame);
     make_frame(&sqrt_frame, 0, NULL, false, false);

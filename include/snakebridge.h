@@ -130,7 +130,7 @@ typedef enum sb_kind {
     SB_DICT_,
     SB_ARRAY_,
     SB_OBJECT_,
-    SB_KEYWORD_, /* only as an argument: SB_KW */
+    SB_KEYWORD_, /* only among arguments: SB_KW, sb_keyword */
     SB_FAILED_   /* the result of a call that failed or was skipped */
 } sb_kind;
 
@@ -239,7 +239,8 @@ typedef struct sb_using {
     X(E_LIMIT, 10, "a documented limit was reached")                                               \
     X(E_PROTOCOL, 11, "the worker broke the protocol")                                             \
     X(E_MISUSE, 12, "a call that is not allowed here")                                             \
-    X(E_SYSTEM, 13, "the operating system refused")
+    X(E_SYSTEM, 13, "the operating system refused")                                                \
+    X(E_BUSY, 14, "the worker is busy with the call whose callback this is")
 
 typedef enum sb_code {
 #define SB_CODE_(name, number, text) SB_##name = number,
@@ -449,6 +450,44 @@ SB_API void sb_push_(sb_session *py, const sb_site *at, sb_value *list, sb_value
 SB_API void sb_put_(sb_session *py, const sb_site *at, sb_value *dict, sb_value key, sb_value x);
 SB_API void *sb_array_data_(sb_session *py, const sb_site *at, sb_array a, sb_dtype dtype,
                             int64_t *count);
+
+/* ---- C functions as Python callables ---------------------------------------------------------------------------- */
+
+/* A C function for Python to call. It gets the positional arguments, then for each keyword argument its name (sb_keyword
+ * finds one) and the value: immutable data by value, the rest as objects; they live until it returns. `py` starts without
+ * an error and may be used for more calls; what error is left in it, or raised with sb_raise, is raised in Python instead
+ * of the result. It runs on the thread that is inside a call of the session (in-process: on the thread of Python's that
+ * has called it, while that one waits). It must return: no longjmp, no C++ exception. */
+typedef sb_value (*sb_callback)(sb_session *py, const sb_value *args, size_t count, void *user);
+#define SB_MAX_CALLBACKS 100 /* of a session, each inside a call of the one before; more is SB_E_LIMIT */
+/* The Python callable for `call`, an object of the current scope: sb_function(py, compare, &state, NULL). `drop` (may be
+ * NULL) is called with `user` once: when Python has let go of the callable and a call of the session returns, at the latest
+ * in sb_close; at once, if the callable cannot be made. Calls of a session that has such functions wait for their results. */
+#define sb_function(py, call, user, drop) sb_function_(py, SB_SITE_(#call), call, user, drop)
+SB_API sb_object sb_function_(sb_session *py, const sb_site *at, sb_callback call, void *user,
+                              void (*drop)(void *user));
+/* Sets an error as if Python had raised it: sb_raise(py, "ValueError", "%d is odd", n). `type` names an exception class
+ * that is made from a text, by its full name unless it is a builtin ("json.JSONDecodeError"). An error that is pending
+ * stays. The text is cut after 1,023 bytes. */
+#define sb_raise(py, type, ...) sb_raise_(py, SB_SITE_(""), type, __VA_ARGS__)
+SB_API void sb_raise_(sb_session *py, const sb_site *at, const char *type, const char *format, ...)
+    SB_PRINTF_(4, 5);
+/* How many of a callback's arguments are positional: the first ones. */
+static inline size_t sb_positional(const sb_value *args, size_t count)
+{
+    size_t n = 0;
+    while (n < count && args[n].kind != SB_KEYWORD_)
+        n++;
+    return n;
+}
+/* A callback's argument with this keyword; unset if there is none. */
+static inline sb_value sb_keyword(const sb_value *args, size_t count, const char *name)
+{
+    for (size_t i = sb_positional(args, count); i + 1 < count; i += 2)
+        if (__builtin_strcmp(args[i].as.str.ptr, name) == 0)
+            return args[i + 1];
+    return sb_of_kind_(SB_UNSET);
+}
 
 /* ---- scopes ----------------------------------------------------------------------------------------------------- */
 

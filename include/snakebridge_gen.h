@@ -98,6 +98,29 @@ SB_API void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const
 /* Checked downcast: `v` as an object of the class "module:qualname"; SB_E_TYPE if it is not an instance. */
 SB_API sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v);
 
+/* A typed C function as a Python callable. `trampoline` gets Python's arguments (as an sb_callback does), and calls
+ * `function` after a cast to its own type, for instance for `double (*)(sb_session *, double, double, void *)`:
+ *
+ *   static inline sb_value f_(sb_session *py, const sb_value *a, size_t n, void (*f)(void), void *user)
+ *   {
+ *       if (!sb_takes(py, a, n, 2))
+ *           return SB_NONE;
+ *       double x = sb_as_double(py, a[0]), y = sb_as_double(py, a[1]);
+ *       if (sb_failed(py))
+ *           return SB_NONE;
+ *       return sb_from_double(((double (*)(sb_session *, double, double, void *))f)(py, x, y, user));
+ *   }
+ *
+ * `name` is its __name__, a text that stays; `signature` what inspect.signature tells, "(x, y, /)", or NULL. The rest as
+ * sb_function. */
+typedef sb_value (*sb_trampoline)(sb_session *py, const sb_value *args, size_t count,
+                                  void (*function)(void), void *user);
+SB_API sb_object sb_typed_function(sb_session *py, const sb_site *site, const char *name,
+                                   const char *signature, void (*function)(void),
+                                   sb_trampoline trampoline, void *user, void (*drop)(void *user));
+/* Whether a callback was given just `n` positional arguments; else raises TypeError. */
+SB_API bool sb_takes(sb_session *py, const sb_value *args, size_t count, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,9 +18,13 @@
     X(CALL, 3)            \
     X(RELEASE, 4)         \
     X(SYNC, 5)            \
+    X(RETURN, 6)          \
+    X(RAISE, 7)           \
     X(REPLY, 16)          \
     X(ERROR, 17)          \
-    X(OUTPUT, 18)
+    X(OUTPUT, 18)         \
+    X(CALLBACK, 19)       \
+    X(DROP, 20)
 
 enum sb_frame_kind {
 #define SB_FRAME_KIND(name, number) SB_FRAME_##name = number,
@@ -54,6 +58,8 @@ static_assert(sizeof(struct sb_frame) == 32 && offsetof(struct sb_frame, segment
 #define SB_MAX_INT_BYTES \
     65536 /* of one integer: the time to make digits of it grows with the square */
 #define SB_MAX_INT_DIGITS 157827
+
+#define SB_CALLBACK_DEPTH 100 /* of a session's callbacks: SB_MAX_CALLBACKS */
 
 #define SB_ID_ENGINE (UINT64_C(1) << 47) /* chosen by the engine */
 #define SB_ID_COUNTER (SB_ID_ENGINE - 1)

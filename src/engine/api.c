@@ -4,7 +4,9 @@
  * module that worker.py loads. In-process, requests run on the calling thread, whose Python thread
  * state is made by its first request and stays until the thread ends. */
 #include "engine/engine.h"
+#include "engine/answer.h"
 #include "engine/call.h"
+#include "engine/callback.h"
 #include "engine/output.h"
 #include "engine/serve.h"
 #include <dlfcn.h>
@@ -62,6 +64,8 @@ static inline bool enter(void)
 /* What is seldom left to do after a request: -2, -1 and 0 as sb__run. */
 static __attribute__((cold, noinline)) int finish(struct sb_engine_session *s, sb_header *h, int rc)
 {
+    if (s->gone)
+        return s->broken ? sb__answer_malformed(s, s->broken) : rc;
     if (s->interrupted) {
         s->interrupted = false;
         PyThreadState_SetAsyncExc(s->thread,
@@ -74,6 +78,19 @@ static __attribute__((cold, noinline)) int finish(struct sb_engine_session *s, s
     return rc;
 }
 
+/* A request of the program's function, in a callback. */
+static __attribute__((noinline)) int request_nested(struct sb_engine_session *s,
+                                                    const uint8_t *frame, size_t frame_size)
+{
+    struct sb_level *v = s->level;
+    sb__callback_nest(s, v);
+    int rc = sb__run(s, frame, frame_size);
+    if (SB_UNLIKELY(s->interrupted || s->output.len))
+        rc = finish(s, (sb_header *)frame, rc);
+    sb__callback_unnest(s, v);
+    return rc;
+}
+
 static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t frame_size,
                        const uint8_t **answer, size_t *size)
 {
@@ -82,9 +99,16 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
         *size = 0;
         return -1;
     }
+    if (SB_UNLIKELY(s->level != NULL)) {
+        int nested = request_nested(s, frame, frame_size);
+        *answer = s->answer.ptr;
+        *size = nested != -1 ? s->answer.len : 0;
+        PyEval_SaveThread();
+        return nested;
+    }
     s->thread = self.ident;
     int rc = sb__run(s, frame, frame_size);
-    if (SB_UNLIKELY(s->interrupted || s->output.len))
+    if (SB_UNLIKELY(s->interrupted || s->output.len || s->gone))
         rc = finish(s, h, rc);
     *answer = s->answer.ptr;
     *size = SB_LIKELY(rc != -1) ? s->answer.len : 0;
@@ -102,9 +126,50 @@ static void api_interrupt(struct sb_engine_session *s, uint64_t seq)
     PyGILState_Release(level);
 }
 
-static struct sb_engine_session *api_open(uint32_t tag)
+/* On the thread that has called the function: any of Python's, whose state is lent to its requests. */
+static int converse(struct sb_engine_session *s, struct sb_level *v)
 {
-    return tag && tag >> (64 - SB_ID_TAG_SHIFT) == 0 ? sb__session_new(tag) : NULL;
+    const uint8_t *answer = NULL;
+    size_t n = 0;
+    uint64_t request = v->request->seq;
+    unsigned long ident = self.ident;
+    PyThreadState *state = self.state, *mine = PyEval_SaveThread();
+    self.state = mine;
+    self.ident = PyThread_get_thread_ident();
+    int rc = s->call(s->ctx, v->frame.ptr, v->frame.len, &answer, &n);
+    self.state = state;
+    self.ident = ident;
+    PyEval_RestoreThread(mine);
+    if (SB_LIKELY(rc == 0)) {
+        sb_header *h = (sb_header *)answer;
+        v->in.buf.len = 0;
+        sb__buf_put(&v->in.buf, answer, n);
+        if (SB_UNLIKELY(v->in.buf.failed)) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (SB_LIKELY(n >= sizeof *h && h->size == n && h->session == s->tag && !h->flags &&
+                      !h->segments && h->seq == request && h->id == v->number &&
+                      (h->kind == SB_FRAME_RETURN || h->kind == SB_FRAME_RAISE)))
+            return 0;
+        s->broken = "the result of a callback whose header makes no sense";
+    }
+    s->gone = true;
+    PyErr_SetString(PyExc_RuntimeError,
+                    s->broken ? s->broken : "the program has let go of the session in a callback");
+    return -1;
+}
+
+static struct sb_engine_session *api_open(uint32_t tag, sb_engine_call *call, void *ctx)
+{
+    struct sb_engine_session *s =
+        tag && tag >> (64 - SB_ID_TAG_SHIFT) == 0 ? sb__session_new(tag) : NULL;
+    if (s && call) {
+        s->converse = converse;
+        s->call = call;
+        s->ctx = ctx;
+    }
+    return s;
 }
 
 static void api_close(struct sb_engine_session *s)

@@ -5,6 +5,7 @@
  * for vectorcall, and the answer's buffer is the session's. */
 #include "engine/call.h"
 #include "engine/answer.h"
+#include "engine/callback.h"
 #include "engine/codec.h"
 #include "engine/error.h"
 #include "engine/output.h"
@@ -199,7 +200,7 @@ static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
 static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, struct sb_target *plan,
                                   PyObject *result)
 {
-    uint64_t from = s->counter;
+    s->first_new = s->counter;
     sb__answer_begin(s);
     int rc = sb__encode(s, &s->answer, plan, result, h->id);
     Py_DECREF(result);
@@ -207,7 +208,7 @@ static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, str
         rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,
                        SB_FRAME_MAX);
     if (SB_UNLIKELY(rc < 0 || s->answer.failed)) {
-        sb__answer_unregister(s, h->id, from);
+        sb__answer_unregister(s, h->id, s->first_new);
         if (rc == 0)
             PyErr_NoMemory();
         sb__buf_reset(&s->answer);
@@ -216,8 +217,8 @@ static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, str
     if (SB_LIKELY(h->flags & SB_FLAG_WAIT))
         return sb__answer_end(s, h, SB_FRAME_REPLY, h->seq);
     /* Nobody will learn the ids that the engine chose. */
-    if (SB_UNLIKELY(s->counter != from))
-        sb__answer_unregister(s, 0, from);
+    if (SB_UNLIKELY(s->counter != s->first_new))
+        sb__answer_unregister(s, 0, s->first_new);
     s->answer.len = 0;
     return 0;
 }
@@ -405,6 +406,8 @@ static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader 
         return sb__answer_malformed(s, "a definition in a frame that is no call");
     if ((h->kind == SB_FRAME_CLOSE || h->kind == SB_FRAME_SYNC) && r->p != r->end)
         return sb__answer_malformed(s, "a body where there is none");
+    if (s->base && (h->kind == SB_FRAME_OPEN || h->kind == SB_FRAME_CLOSE))
+        return sb__answer_malformed(s, "a session that begins or ends in a callback");
     switch (h->kind) {
     case SB_FRAME_OPEN:
         return open_session(s, h, r);
@@ -417,6 +420,11 @@ static int dispatch(struct sb_engine_session *s, sb_header *h, struct sb_reader 
         return release(s, r);
     case SB_FRAME_SYNC:
         return answer_sync(s, h);
+    case SB_FRAME_RETURN: /* of a callback whose request ended meanwhile: its time had run out */
+    case SB_FRAME_RAISE:
+        if (h->flags || !h->id || h->id > s->callbacks)
+            return sb__answer_malformed(s, "the result of a callback that never was");
+        return 0;
     default:
         return sb__answer_malformed(s, "a kind of frame that does not exist");
     }
@@ -432,6 +440,8 @@ static inline void begin(struct sb_engine_session *s, sb_header *h)
 
 static inline void end(struct sb_engine_session *s)
 {
+    if (SB_UNLIKELY(s->level != s->base))
+        sb__callback_drain(s);
     s->request = NULL; /* nothing is left to interrupt */
     sb__output_end(s);
 }

@@ -20,16 +20,24 @@ struct sb_engine_start {
     const char *const *python_path; /* in front of sys.path; NULL-terminated, or NULL */
 };
 
+/* Runs a function of the program: the frame is a CALLBACK. On the thread that has called the function
+ * in Python, without the GIL; the program may make requests meanwhile, on that thread. 0: *answer,
+ * *n bytes, is RETURN or RAISE of this callback, and stays until the next one of this depth. Else
+ * the program has let go of the session. */
+typedef int sb_engine_call(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer,
+                           size_t *n);
+
 struct sb_engine_api {
     uint32_t abi, version, version_min;
     /* Starts CPython in this process, once (Py_IsInitialized must be false: another Python is
      * refused by name). Signal handlers stay as they are. The GIL is free afterwards. 0, or -1 with
      * `error` filled. */
     int (*start)(const struct sb_engine_start *how, char *error, size_t cap);
-    /* A session for frames of `tag`, which has 16 bits and is not 0. NULL for want of memory. Both may be called from any thread
-     * without the GIL. */
-    struct sb_engine_session *(*open)(uint32_t tag);
-    /* Drops it with all its objects. */
+    /* A session for frames of `tag`, which has 16 bits and is not 0; `call`, with `ctx`, runs the
+     * program's functions, NULL: there are none. NULL for want of memory. Both may be called from any
+     * thread without the GIL. */
+    struct sb_engine_session *(*open)(uint32_t tag, sb_engine_call *call, void *ctx);
+    /* Drops it with all its objects. Not in a callback. */
     void (*close)(struct sb_engine_session *session);
     /* Runs one request frame (any bytes: they are checked) on the calling thread, taking the GIL.
      * For a request with WAIT the answer (OUTPUT frames, then one REPLY or ERROR) is at *answer,

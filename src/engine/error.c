@@ -5,11 +5,12 @@
 #include "engine/error.h"
 #include "core/cbor.h"
 #include "engine/guard.h"
+#include <limits.h>
 
 #define ERROR_ITEMS 7
 #define TEXT_MAX (1 << 20) /* of a message, of a traceback: beyond, they are clipped */
 
-static const char *code_name(sb_code code)
+const char *sb__code_name(sb_code code)
 {
     static const struct {
         sb_code code;
@@ -22,15 +23,15 @@ static const char *code_name(sb_code code)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].code == code)
             return names[i].name;
-    return "SB_E_PYTHON";
+    return NULL;
 }
 
 void sb__error_put(struct sb_buf *b, sb_code code, const char *text)
 {
     sb__put_head(b, SB_MAJOR_ARRAY, ERROR_ITEMS);
     sb__put_uint(b, (uint64_t)code);
-    sb__put_text(b, code_name(code));
-    sb__put_text(b, sb__utf8_valid(text, strlen(text)) ? text : code_name(code));
+    sb__put_text(b, sb__code_name(code));
+    sb__put_text(b, sb__utf8_valid(text, strlen(text)) ? text : sb__code_name(code));
     sb__put_text(b, "");
     sb__put_head(b, SB_MAJOR_ARRAY, 0);
     sb__put_uint(b, 0);
@@ -71,10 +72,24 @@ static PyObject *describe(PyObject *error)
     return d;
 }
 
-static void put_described(struct sb_buf *b, PyObject *d, bool late)
+/* The code of an exception that stands for an error of the library (snakebridge.Error), which then
+ * is that error again. */
+static sb_code code_of(PyObject *error)
 {
-    if (late)
-        sb__put_text(b, code_name(SB_E_TIMEOUT));
+    long n = SB_E_PYTHON;
+    if (PyErr_GivenExceptionMatches((PyObject *)Py_TYPE(error), sb__py.error)) {
+        PyObject *code = PyObject_GetAttrString(error, "code");
+        n = code && PyLong_Check(code) ? PyLong_AsLong(code) : SB_E_PYTHON;
+        PyErr_Clear();
+        Py_XDECREF(code);
+    }
+    return n > SB_OK && n < INT_MAX && sb__code_name((sb_code)n) ? (sb_code)n : SB_E_PYTHON;
+}
+
+static void put_described(struct sb_buf *b, PyObject *d, sb_code code)
+{
+    if (code != SB_E_PYTHON)
+        sb__put_text(b, sb__code_name(code));
     else
         put_text(b, PyTuple_GetItem(d, 0));
     put_text(b, PyTuple_GetItem(d, 1));
@@ -108,9 +123,10 @@ void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
     *late = PyErr_GivenExceptionMatches(type, sb__py.timeout);
     PyObject *d = describe(error);
     sb__put_head(b, SB_MAJOR_ARRAY, ERROR_ITEMS);
-    sb__put_uint(b, *late ? SB_E_TIMEOUT : SB_E_PYTHON);
+    sb_code code = *late ? SB_E_TIMEOUT : code_of(error);
+    sb__put_uint(b, (uint64_t)code);
     if (d) {
-        put_described(b, d, *late);
+        put_described(b, d, code);
     } else {
         char name[300];
         sb__type_name(type, name, sizeof name);

@@ -14,4 +14,10 @@ void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late);
 /* The same from words, without Python. */
 void sb__error_put(struct sb_buf *b, sb_code code, const char *text);
 
+/* "SB_E_TYPE", or NULL: there is no such code. */
+const char *sb__code_name(sb_code code);
+
+/* "SB_E_TYPE", or NULL: there is no such code. */
+const char *sb__code_name(sb_code code);
+
 #endif

@@ -70,6 +70,10 @@ static PyObject *on_cancel(PyObject *self, PyObject *args)
         uint64_t running = atomic_load(&c->running);
         if (running && running == atomic_load(&c->cancel)) {
             atomic_fetch_add(&c->raised, 1);
+            if (sb__guard.thread) { /* a nested request, on a thread of Python's */
+                PyThreadState_SetAsyncExc(sb__guard.thread, timeout_class);
+                Py_RETURN_NONE;
+            }
             PyErr_SetString(timeout_class, "the call's time ran out");
             return NULL;
         }
@@ -278,6 +282,7 @@ struct sb_control *sb__guard_attach(int lanes, int dump, int lifeline, PyObject 
     dump_fd = dump;
     Py_INCREF(timeout);
     timeout_class = timeout;
+    sb__guard.main = PyThread_get_thread_ident();
     struct rlimit core;
     if (!getrlimit(RLIMIT_CORE, &core)) { /* what a crash has to say is in the dump */
         core.rlim_cur = 0;

@@ -18,6 +18,9 @@ struct sb_guard {
         *parent;            /* a page that fork() zeroes: 1 in the worker, 0 in its children */
     uint32_t raised;        /* control->raised when the request began */
     volatile bool settling; /* the request's exception is being described: nothing is raised */
+    unsigned long thread;   /* Python's identifier of the thread that runs the request on top, if it
+                               is not the main thread; or 0 */
+    unsigned long main;     /* that of the main thread */
 };
 extern struct sb_guard sb__guard;
 
@@ -85,6 +88,29 @@ static inline bool sb__guard_end(uint64_t key, bool deadline)
     else if (!atomic_compare_exchange_strong(&c->running, &key, 0))
         sb__guard_await_kill();
     return atomic_load_explicit(&c->raised, memory_order_relaxed) != sb__guard.raised;
+}
+
+/* Times that the deadline has raised in the running request. */
+static inline uint32_t sb__guard_raised(void)
+{
+    struct sb_control *c = sb__guard.control;
+    return c ? atomic_load_explicit(&c->raised, memory_order_relaxed) - sb__guard.raised : 0;
+}
+/* A nested request has ended, and the one below it goes on, in which the deadline has raised `raised`
+ * times and which is `settling` or not: as they were before the nested one began. */
+static inline void sb__guard_resume(uint64_t key, bool deadline, uint32_t raised, bool settling)
+{
+    struct sb_control *c = sb__guard.control;
+    if (!c)
+        return;
+    if (!deadline) {
+        atomic_store_explicit(&c->running, key, memory_order_release);
+    } else if (atomic_exchange(&c->running, key) == SB_RUNNING_KILL) {
+        atomic_store(&c->running, SB_RUNNING_KILL);
+        sb__guard_await_kill();
+    }
+    sb__guard.raised = atomic_load_explicit(&c->raised, memory_order_relaxed) - raised;
+    sb__guard.settling = settling;
 }
 
 /* True in a child of fork() of the worker: the lanes are not mapped there. Ask after each call into

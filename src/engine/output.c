@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define RECORD_HEAD 5           /* stream, length */
+#define DROPS 0                 /* the stream of a record that holds numbers of functions */
 #define RECORD_MAX (1u << 20)   /* bytes, from which on a record takes no more */
 #define PENDING_MAX (64u << 20) /* beyond, text goes to the descriptor: nothing is lost */
 
@@ -49,6 +50,14 @@ static void append(struct sb_engine_session *s, uint8_t stream, const char *text
     b->len += n;
     len += (uint32_t)n;
     memcpy(b->ptr + s->output_last + 1, &len, sizeof len);
+}
+
+void sb__output_drop(struct sb_engine_session *s, uint64_t number)
+{
+    if (sb__buf_room(&s->output, RECORD_HEAD + sizeof number))
+        append(s, DROPS, (const char *)&number, sizeof number);
+    else
+        s->output.failed = false; /* the program lets go of it when it closes the session */
 }
 
 static struct sb_engine_session *listener(void)
@@ -132,19 +141,34 @@ static uint32_t record(const struct sb_buf *b, size_t at)
     return n;
 }
 
+static void put_drops(struct sb_buf *to, const uint8_t *p, size_t n)
+{
+    uint64_t number;
+    sb__put_head(to, SB_MAJOR_ARRAY, n / sizeof number);
+    for (; n; n -= sizeof number, p += sizeof number) {
+        memcpy(&number, p, sizeof number);
+        sb__put_uint(to, number);
+    }
+}
+
 void sb__output_take(struct sb_engine_session *s, struct sb_buf *to, uint64_t id)
 {
     struct sb_buf *b = &s->output;
     for (size_t at = 0; at < b->len;) {
         uint32_t n = record(b, at);
         size_t begin = to->len;
-        if (!sb__buf_room(to, sizeof(struct sb_frame) + 1 + SB_CBOR_HEAD_MAX + n))
+        if (!sb__buf_room(to, sizeof(struct sb_frame) + 1 + SB_CBOR_HEAD_MAX + 2 * n))
             break;
         to->len += sizeof(struct sb_frame);
-        sb__put_uint(to, b->ptr[at]);
-        sb__put_string(to, SB_MAJOR_TEXT, b->ptr + at + RECORD_HEAD, n);
+        bool drops = b->ptr[at] == DROPS;
+        if (drops) {
+            put_drops(to, b->ptr + at + RECORD_HEAD, n);
+        } else {
+            sb__put_uint(to, b->ptr[at]);
+            sb__put_string(to, SB_MAJOR_TEXT, b->ptr + at + RECORD_HEAD, n);
+        }
         struct sb_frame h = { .size = (uint32_t)(to->len - begin),
-                              .kind = SB_FRAME_OUTPUT,
+                              .kind = drops ? SB_FRAME_DROP : SB_FRAME_OUTPUT,
                               .session = s->tag,
                               .epoch = s->request->epoch,
                               .seq = s->request->seq,
@@ -162,7 +186,8 @@ void sb__output_dump(struct sb_engine_session *s)
     struct sb_buf *b = &s->output;
     for (size_t at = 0; at < b->len;) {
         uint32_t n = record(b, at);
-        write_all(b->ptr[at], (const char *)b->ptr + at + RECORD_HEAD, n);
+        if (b->ptr[at] != DROPS)
+            write_all(b->ptr[at], (const char *)b->ptr + at + RECORD_HEAD, n);
         at += RECORD_HEAD + n;
     }
     b->len = 0;

@@ -32,6 +32,9 @@ static inline void sb__output_end(struct sb_engine_session *s)
  * that waits. */
 void sb__output_take(struct sb_engine_session *s, struct sb_buf *to, uint64_t id);
 
+/* Puts in a DROP for the program's function `number`: it is handed over in order with the text. */
+void sb__output_drop(struct sb_engine_session *s, uint64_t number);
+
 /* Writes what is pending to the descriptors: nobody will ask for it any more. */
 void sb__output_dump(struct sb_engine_session *s);
 

@@ -2,6 +2,7 @@
  *
  * Operations: see perform.h. */
 #include "engine/perform.h"
+#include "engine/callback.h"
 
 static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t most, size_t n)
 {
@@ -94,6 +95,20 @@ static PyObject *evaluate(struct sb_target *plan, const struct sb_arguments *a)
     return result;
 }
 
+/* (number, name, signature) */
+static PyObject *make_function(struct sb_engine_session *s, PyObject *const *a)
+{
+    Py_ssize_t n;
+    const char *name = PyUnicode_Check(a[1]) ? sb__py.utf8(a[1], &n) : NULL;
+    const char *signature = name && PyUnicode_Check(a[2]) ? sb__py.utf8(a[2], &n) : NULL;
+    unsigned long long number = PyLong_Check(a[0]) ? PyLong_AsUnsignedLongLong(a[0]) : 0;
+    if (signature && number && !PyErr_Occurred())
+        return sb__callback_new(s, number, name, signature);
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "a function is a number, a name and a signature");
+    return NULL;
+}
+
 PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
                       const struct sb_arguments *a)
 {
@@ -101,7 +116,7 @@ PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
         char op;
         size_t n;
     } counts[] = { { 'm', 1 }, { 'g', 1 }, { 's', 2 }, { 'c', 0 },
-                   { 'k', 1 }, { 'e', 1 }, { '=', 1 } };
+                   { 'k', 1 }, { 'e', 1 }, { '=', 1 }, { 'F', 3 } };
     PyObject *o;
     size_t n = a->n - a->keywords;
     if (plan->op == 'x')
@@ -129,6 +144,8 @@ PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
         return check_class(s, plan, a->at[0]);
     case 'e':
         return is_caught(plan, a->at[0]);
+    case 'F':
+        return make_function(s, a->at);
     default: /* '=' */
         o = a->at[0];
         break;

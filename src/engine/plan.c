@@ -375,7 +375,7 @@ static bool read_operation(struct sb_target *plan, struct sb_reader *r)
 {
     const char *last = last_component(plan->name);
     bool named = plan->op == '=' || *last;
-    if (!named || !strchr("fmgscxke=", plan->op))
+    if (!named || !strchr("fmgscxke=F", plan->op))
         return sb__read_fail(r, "a plan with an operation that does not exist, or without a name");
     if (strchr("mgs", plan->op) || (plan->op == 'c' && last != plan->name)) {
         if (!(plan->member = PyUnicode_InternFromString(last)))

@@ -15,6 +15,22 @@ class TimeoutExceeded(BaseException):
 TimeoutExceeded.__module__ = "snakebridge"
 
 
+class Error(RuntimeError):
+    """An error of the library in a C function that Python has called. Uncaught, it is that error again, in C."""
+
+    def __init__(self, code, name, text):
+        RuntimeError.__init__(self, code, name, text)
+        self.code = code
+        self.name = name
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
+Error.__module__ = "snakebridge"
+
+
 class Bytes(io.BufferedIOBase):
     """What `sys.stdout.buffer` is: bytes that are text, in order with the rest."""
 
@@ -130,6 +146,44 @@ def trace_of(kind, error, message):
     import traceback
 
     return "".join(traceback.format_exception(kind, error, without_ours(error.__traceback__)))
+
+
+E_PYTHON = 1
+places = {}
+
+
+def placed(error, file, function, line):
+    """With the place in C as the outermost entry of its traceback."""
+    if not file:
+        return error
+    key = (file, function, line)
+    code = places.get(key)
+    if code is None:
+        code = compile("raise error", file, "exec").replace(co_name=function or "?", co_firstlineno=line)
+        if len(places) < 1000:
+            places[key] = code
+    try:
+        exec(code, {"error": error, "__builtins__": {}})
+    except BaseException as raised:
+        return raised.with_traceback(raised.__traceback__.tb_next)
+
+
+def from_c(code, name, text, file, function, line, cause, kind):
+    """The exception for an error that a C function has left: `cause` is its exception, or None; `kind` is what `name`
+    names."""
+    if cause is not None and (code == E_PYTHON or getattr(cause, "code", None) == code and isinstance(cause, Error)):
+        error = cause
+    elif code != E_PYTHON:
+        error = Error(code, name, text)
+        error.__cause__ = cause
+    elif not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        error = RuntimeError("%s, which is not the name of an exception class: %s" % (name, text))
+    else:
+        try:
+            error = kind(text)
+        except Exception as why:
+            error = RuntimeError("%s, which is not made from a text alone (%s): %s" % (name, why, text))
+    return placed(error, file, function, line)
 
 
 sys.stdout = sys.__stdout__ = Output(1, "<stdout>")

@@ -122,14 +122,22 @@ static int run_prelude(void)
     done = PyEval_EvalCode(code, scope, scope);
     if (!done)
         goto done;
-    sb__py.describe = PyDict_GetItemString(scope, "describe");
-    sb__py.timeout = PyDict_GetItemString(scope, "TimeoutExceeded");
-    if (!sb__py.describe || !sb__py.timeout) {
-        PyErr_SetString(PyExc_SystemError, "the engine's prelude is incomplete");
-        goto done;
+    const struct {
+        const char *name;
+        PyObject **at;
+    } names[] = { { "describe", &sb__py.describe },
+                  { "TimeoutExceeded", &sb__py.timeout },
+                  { "Error", &sb__py.error },
+                  { "from_c", &sb__py.from_c } };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        PyObject *o = PyDict_GetItemString(scope, names[i].name);
+        if (!o) {
+            PyErr_SetString(PyExc_SystemError, "the engine's prelude is incomplete");
+            goto done;
+        }
+        Py_INCREF(o);
+        *names[i].at = o;
     }
-    Py_INCREF(sb__py.describe);
-    Py_INCREF(sb__py.timeout);
     rc = 0;
 done:
     Py_DECREF(stream);

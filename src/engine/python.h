@@ -55,6 +55,8 @@ struct sb_python {
     void (*release_buffer)(struct sb_buffer *view);
     PyObject *timeout;  /* the class that deadlines raise: snakebridge.TimeoutExceeded */
     PyObject *describe; /* prelude.py: an exception as text */
+    PyObject *error;    /* the class of the library's own errors in Python: snakebridge.Error */
+    PyObject *from_c;   /* prelude.py: the exception for an error of a C function */
     PyObject *builtins; /* the module's dict */
     PyObject *modules;  /* sys.modules */
     struct {

@@ -8,6 +8,7 @@
  * awake answers sooner than the GIL can be given back and taken again; a long wait gives it up, and
  * so does every BUSY_MAX of work without one. */
 #include "engine/serve.h"
+#include "engine/served.h"
 #include "core/cbor.h"
 #include "core/lane.h"
 #include "engine/call.h"
@@ -15,6 +16,7 @@
 #include "engine/guard.h"
 #include "engine/output.h"
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,29 +33,20 @@
 #define NS_SPILL 50000000   /* between two pieces of output that are handed over early */
 #define SPILL_SIZE 4096     /* bytes of output that are handed over without a line's end */
 
-struct lane {
-    struct sb_lane *shared;
-    struct sb_ring requests, replies;
-    struct sb_incoming in;
-    struct sb_engine_session *session;
-    uint64_t told; /* how far the client knows that its requests were read */
-    uint32_t index;
-    bool queued, broken;
-};
-
 static struct {
     struct sb_control *control;
-    struct lane *lanes[SB_LANES];
+    struct sb_served *lanes[SB_LANES];
     uint32_t queue[SB_LANES]; /* lanes that may have requests: a ring */
     uint32_t queue_first, queue_count;
-    bool spins;   /* more than one CPU */
-    bool writing; /* an answer is half written: no output may come between */
+    bool spins; /* more than one CPU */
     double ticks_per_ns;
     uint64_t born_ticks, released, spilled, collected; /* ticks */
-    struct lane *hot;                                  /* had the last turn, or NULL */
+    struct sb_served *hot;                             /* had the last turn, or NULL */
     int64_t born_ns;
     uint64_t budget; /* of a spin, in ticks */
 } server;
+
+bool sb__serve_writing; /* an answer is half written: no output may come between */
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
@@ -116,7 +109,7 @@ static inline void relax(void)
 
 static void enqueue(uint32_t lane)
 {
-    struct lane *l = server.lanes[lane];
+    struct sb_served *l = server.lanes[lane];
     if (!l) {
         l = sb__calloc(sizeof *l);
         if (!l)
@@ -134,9 +127,9 @@ static void enqueue(uint32_t lane)
     server.queue[(server.queue_first + server.queue_count++) % SB_LANES] = lane;
 }
 
-static struct lane *dequeue(void)
+static struct sb_served *dequeue(void)
 {
-    struct lane *l = server.lanes[server.queue[server.queue_first]];
+    struct sb_served *l = server.lanes[server.queue[server.queue_first]];
     server.queue_first = (server.queue_first + 1) % SB_LANES;
     server.queue_count--;
     l->queued = false;
@@ -157,7 +150,7 @@ static inline bool moved(_Atomic uint64_t *cursor, uint64_t seen)
  * look at its cursor alone saves both sides from sending the lines of bell and bits to and fro. */
 static inline bool asked(void)
 {
-    struct lane *l = server.hot;
+    struct sb_served *l = server.hot;
     return l && moved(l->requests.theirs, l->requests.pos);
 }
 
@@ -239,7 +232,7 @@ static int handler_raised(void)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void publish(struct lane *l)
+static void publish(struct sb_served *l)
 {
     sb__ring_publish(&l->replies);
     sb__ring_release(&l->requests);
@@ -251,11 +244,21 @@ static void publish(struct lane *l)
         futex(&l->shared->word.futex, FUTEX_WAKE, 1);
 }
 
+static void wait_apart(_Atomic uint64_t *cursor, uint64_t seen);
+
+static int wait_for_room(struct sb_served *l)
+{
+    if (SB_LIKELY(PyThread_get_thread_ident() == sb__guard.main))
+        return wait_for_news(l->replies.theirs, l->replies.seen);
+    wait_apart(l->replies.theirs, l->replies.seen);
+    return 0;
+}
+
 /* Writes whole frames; waits for room if there is none. 0; -1: the client's cursor makes no sense,
  * or a handler's exception is pending. */
-static int write_frames(struct lane *l, const uint8_t *p, size_t size)
+static int write_frames(struct sb_served *l, const uint8_t *p, size_t size)
 {
-    server.writing = true;
+    sb__serve_writing = true;
     int rc = 0;
     while (size) {
         uint32_t left;
@@ -270,7 +273,7 @@ static int write_frames(struct lane *l, const uint8_t *p, size_t size)
             publish(l);
             if (l->replies.broken)
                 rc = -1;
-            else if (!m && wait_for_news(l->replies.theirs, l->replies.seen) < 0)
+            else if (!m && wait_for_room(l) < 0)
                 rc = handler_raised();
             collect(); /* the bell rang for room, or for others: they are not lost */
         }
@@ -278,7 +281,7 @@ static int write_frames(struct lane *l, const uint8_t *p, size_t size)
             break;
     }
     publish(l);
-    server.writing = false;
+    sb__serve_writing = false;
     return rc;
 }
 
@@ -286,9 +289,9 @@ static int write_frames(struct lane *l, const uint8_t *p, size_t size)
  * room for them at once. Any Python thread, with the GIL. */
 static void spill(struct sb_engine_session *s)
 {
-    struct lane *l = s->owner;
+    struct sb_served *l = s->owner;
     struct sb_buf *out = &s->output;
-    if (server.writing || !out->len || sb__guard_forked())
+    if (sb__serve_writing || !out->len || sb__guard_forked())
         return;
     if (out->len < SPILL_SIZE &&
         (out->ptr[out->len - 1] != '\n' || ticks() - server.spilled < ns(NS_SPILL)))
@@ -316,7 +319,7 @@ static void spill(struct sb_engine_session *s)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static void unbind(struct lane *l)
+static void unbind(struct sb_served *l)
 {
     if (!l->session)
         return;
@@ -326,7 +329,7 @@ static void unbind(struct lane *l)
 }
 
 /* The request cannot be answered as it should: says so, if somebody waits, and drops the session. */
-static int refuse(struct lane *l, sb_header *h, sb_code code, const char *why)
+static int refuse(struct sb_served *l, sb_header *h, sb_code code, const char *why)
 {
     struct sb_buf frame = { 0 };
     int rc = 0;
@@ -351,7 +354,7 @@ static int refuse(struct lane *l, sb_header *h, sb_code code, const char *why)
     return rc;
 }
 
-static bool bind_session(struct lane *l, uint32_t tag)
+static bool bind_session(struct sb_served *l, uint32_t tag)
 {
     unbind(l); /* a client that never said CLOSE */
     l->session = sb__session_new(tag);
@@ -359,12 +362,70 @@ static bool bind_session(struct lane *l, uint32_t tag)
         return false;
     l->session->owner = l;
     l->session->spill = spill;
+    l->session->converse = sb__serve_callback;
     l->session->thread = PyThread_get_thread_ident();
     return true;
 }
 
+/* ---- callbacks: see engine/nested.c ---- */
+
+int sb__served_write(struct sb_served *l, const uint8_t *p, size_t size)
+{
+    return write_frames(l, p, size);
+}
+
+void sb__served_tell(struct sb_served *l, bool now)
+{
+    if (l->requests.pos - l->told > SB_RING_SIZE / 4 || now)
+        publish(l);
+}
+
+void sb__serve_wake(void)
+{
+    futex(&server.control->doorbell, FUTEX_WAKE, INT_MAX);
+}
+
+/* The bell is the main thread's: another one looks at its cursor, and again after a while. */
+static void wait_apart(_Atomic uint64_t *cursor, uint64_t seen)
+{
+    const struct timespec slice = { .tv_nsec = 10000000 };
+    uint64_t begin = ticks();
+    for (uint64_t passed = 0; server.spins && passed < ns(NS_HOLD); passed = ticks() - begin)
+        if (moved(cursor, seen))
+            return;
+    PyThreadState *state = PyEval_SaveThread();
+    while (server.spins && ticks() - begin < ns(NS_SPIN_MAX / 2) && !moved(cursor, seen))
+        relax();
+    uint32_t word = atomic_fetch_or(&server.control->doorbell, SB_DOORBELL_SLEEPS);
+    if (!moved(cursor, seen)) /* a bell that rings changes the word, or comes with the next slice */
+        syscall(SYS_futex, &server.control->doorbell, FUTEX_WAIT, word | SB_DOORBELL_SLEEPS, &slice,
+                NULL, 0);
+    PyEval_RestoreThread(state);
+}
+
+int sb__served_wait(struct sb_served *l)
+{
+    if (PyThread_get_thread_ident() != sb__guard.main) {
+        wait_apart(l->requests.theirs, l->requests.pos);
+        return 0;
+    }
+    int rc = wait_for_news(l->requests.theirs, l->requests.pos);
+    collect(); /* so that others' requests are not lost, and the bell is quiet again */
+    return rc;
+}
+
+/* In a callback the program has let go of the session, or broken the protocol: nobody reads answers. */
+static int end_gone(struct sb_served *l, sb_header *h)
+{
+    if (l->session->broken)
+        return refuse(l, h, SB_E_PROTOCOL, l->session->broken);
+    unbind(l);
+    publish(l);
+    return l->failed ? -1 : 0;
+}
+
 /* Runs the frame in l->in. 0, or -1: as write_frames. */
-static int run(struct lane *l)
+static int run(struct sb_served *l)
 {
     sb_header *h = (sb_header *)l->in.buf.ptr;
     if (h->kind == SB_FRAME_OPEN) {
@@ -384,6 +445,11 @@ static int run(struct lane *l)
                    : sb__run_withdrawn(s, l->in.buf.ptr, l->in.buf.len);
     if (SB_UNLIKELY(sb__guard_forked()))
         sb__guard_child();
+    if (SB_UNLIKELY(s->gone)) {
+        if (begun)
+            (void)sb__guard_end(key, deadline);
+        return end_gone(l, h);
+    }
     if (begun && SB_UNLIKELY(sb__guard_end(key, deadline)) && rc == 0)
         rc = sb__run_late(s, h);
     if (SB_UNLIKELY(rc == -2))
@@ -402,7 +468,7 @@ static int run(struct lane *l)
 }
 
 /* One request of a lane. -1: a handler's exception that ends the worker. */
-static int turn(struct lane *l)
+static int turn(struct sb_served *l)
 {
     int rc = sb__ring_read(&l->requests, &l->in);
     if (rc == 0) {
@@ -433,7 +499,7 @@ static int loop(void)
     static _Atomic uint64_t nothing;
     for (;;) {
         uint64_t now = ticks();
-        struct lane *l = server.hot;
+        struct sb_served *l = server.hot;
         if (server.queue_count || !asked() || now - server.collected > ns(NS_HOT)) {
             collect();
             server.collected = now;

@@ -4,6 +4,7 @@
  * back (Knuth 6.4, algorithm R), so that it never fills with gravestones. Ids are counters, so the
  * hash is the counter itself; the caller's and the engine's are kept apart by the top bit. */
 #include "engine/session.h"
+#include "engine/callback.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -31,6 +32,7 @@ struct sb_engine_session *sb__session_new(uint32_t tag)
 
 void sb__session_clear(struct sb_engine_session *s)
 {
+    sb__callback_close(s); /* first: destructors may call them */
     while (s->used) { /* a destructor of an object runs Python code, but none that enters here */
         struct sb_entry *entries = s->entries;
         size_t n = s->mask + 1;
@@ -51,6 +53,7 @@ void sb__session_clear(struct sb_engine_session *s)
 void sb__session_free(struct sb_engine_session *s)
 {
     sb__session_clear(s);
+    sb__callback_free(s);
     sb__buf_reset(&s->error);
     sb__buf_reset(&s->answer);
     sb__buf_reset(&s->output);

@@ -27,6 +27,9 @@ struct sb_fault {
     char text[600];
 };
 
+struct sb_level;
+struct sb_engine_function;
+
 struct sb_engine_session {
     uint32_t tag;
     uint64_t counter; /* of the next engine-chosen id */
@@ -51,6 +54,19 @@ struct sb_engine_session {
 
     unsigned long thread; /* Python's identifier of the thread that runs the request */
     bool interrupted;
+
+    /* Callbacks: engine/callback.h. */
+    struct sb_level *level; /* the callback on top, or below the request that is */
+    struct sb_level *base;  /* what it was when the running request began */
+    struct sb_level *spare;
+    struct sb_engine_function *functions; /* that Python may call */
+    uint64_t callbacks;                   /* begun so far: the number of the last */
+    uint32_t depth;
+    bool gone; /* the program has let go of the session in a callback, or broke the protocol */
+    const char *broken;                                                   /* then: how, or NULL */
+    int (*converse)(struct sb_engine_session *s, struct sb_level *level); /* NULL: no callbacks */
+    int (*call)(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer, size_t *n);
+    void *ctx; /* in-process: of `call` */
 };
 
 /* The current request cannot be done: code and text. The first one counts. Returns -1. */

@@ -3,7 +3,9 @@
  * Requests and answers: the one path of every call. A request is built in py->out and handed to the transport; calls that
  * need no value are not waited for, and leave their place in py->sent in case they fail. The part that runs when nothing
  * special is the matter is inline, in request.h. */
+#include "runtime/callback.h"
 #include "runtime/request.h"
+#include <limits.h>
 
 static struct sb_sent *sent_slot(sb_session *py, uint64_t seq)
 {
@@ -63,13 +65,30 @@ static void cut(sb_session *py)
         py->link = NULL;
     }
     sb__handles_lost(py);
+    sb__callback_lost(py);
     py->answered = py->seq;
 }
 
 /* A transport's failure, with the place of the oldest call that it took along. */
-static void fail_transport(sb_session *py, int rc)
+static void fail_transport(sb_session *py, uint64_t seq, int rc)
 {
-    const struct sb_sent *s = sent_slot(py, py->answered < py->seq ? py->answered + 1 : py->seq);
+    const struct sb_sent *s = sent_slot(py, py->answered < seq ? py->answered + 1 : seq);
+    const sb_site at = { s->file, "", s->line };
+    if (rc == -SB_E_BUSY) { /* nothing was sent, and nothing is lost */
+        py->answered = py->seq;
+        sb__fail(py, &at, s->function, SB_E_BUSY, "%s", py->link->message.ptr);
+        return;
+    }
+    if (py->lost) { /* the link was cut in a callback: what there is now is another one, or none */
+        sb_code code = py->lost;
+        py->lost = SB_OK;
+        py->answered = py->seq;
+        sb__fail(py, &at, s->function, code,
+                 code == SB_E_TIMEOUT
+                     ? "the call's time ran out in a callback, and its worker was ended"
+                     : "the session lost its worker in a callback of this call");
+        return;
+    }
     struct sb_buf text = { 0 }, stack = { 0 };
     if (py->link->message.len && !py->link->message.failed)
         sb__buf_put(&text, py->link->message.ptr,
@@ -143,7 +162,8 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
         sb__put_byte(&names, 0);
     }
     bool ok = sb__read_uint(r, &exception) && sb__read_uint(r, &skipped);
-    if (ok && (code == SB_OK || code > SB_E_SYSTEM || head->seq > py->seq ||
+    if (ok && (code == SB_OK || code > INT_MAX || !strcmp(sb_code_name((sb_code)code), "SB_?") ||
+               head->seq > py->seq ||
                (exception && !sb__handle_meet_exception(py, exception) && !py->no_memory)))
         ok = sb__read_fail(r, "an error with fields out of range");
     if (ok && (names.failed || py->no_memory)) {
@@ -195,12 +215,34 @@ bool sb__take_output(struct sb_reader *r)
     return true;
 }
 
-bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
+/* The engine asks for a function of the program's. 0, or as receive. */
+static int serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_t size, const char **why)
+{
+    const uint8_t *answer;
+    size_t n;
+    struct sb_link *link = py->link;
+    const uint32_t attached = py->attached;
+    int rc = sb__callback_serve(py, seq, frame, size, &answer, &n, why);
+    if (SB_UNLIKELY(py->lost || py->link != link || py->attached != attached))
+        return -SB_E_WORKER_DIED;
+    return SB_LIKELY(rc == 0) ? py->transport->send(link, answer, n) : 0;
+}
+
+/* The answer that came while a callback ran. */
+static void unstash(sb_session *py, const uint8_t **frame, size_t *size)
+{
+    py->stashed = false;
+    *frame = py->stash.ptr;
+    *size = py->stash.failed ? 0 : py->stash.len;
+}
+
+bool sb__request_wait(sb_session *py, uint64_t seq, const sb_site *at, const char *function,
                       struct sb_reader *answer, int rc, const uint8_t *frame, size_t size)
 {
     for (;; rc = py->transport->receive(py->link, &frame, &size)) {
+    again:
         if (SB_UNLIKELY(rc)) {
-            fail_transport(py, rc);
+            fail_transport(py, seq, rc);
             return false;
         }
         struct sb_frame head;
@@ -214,7 +256,23 @@ bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
             sb__fail_protocol(py, at, function, "a header that fits neither frame nor session");
             return false;
         }
-        if (head.kind == SB_FRAME_REPLY && head.id == py->seq) {
+        if (SB_LIKELY(head.kind == SB_FRAME_CALLBACK)) {
+            const char *why = NULL;
+            rc = serve(py, seq, frame, size, &why);
+            if (SB_UNLIKELY(why)) {
+                sb__fail_protocol(py, at, function, why);
+                return false;
+            }
+            if (SB_UNLIKELY(py->stashed)) {
+                unstash(py, &frame, &size);
+                rc = 0;
+                goto again;
+            }
+            if (SB_UNLIKELY(rc))
+                goto again;
+            continue;
+        }
+        if (head.kind == SB_FRAME_REPLY && head.id == seq) {
             py->answered = py->seq;
             *answer = r;
             return true;
@@ -222,8 +280,12 @@ bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
         bool ok = false;
         if (head.kind == SB_FRAME_OUTPUT)
             ok = sb__take_output(&r);
-        else if (head.kind == SB_FRAME_ERROR && head.id == py->seq && take_error(py, &head, &r))
+        else if (head.kind == SB_FRAME_DROP)
+            ok = sb__callback_take_drops(py, &r);
+        else if (head.kind == SB_FRAME_ERROR && head.id == seq && take_error(py, &head, &r))
             return false;
+        else if (head.kind == SB_FRAME_REPLY || head.kind == SB_FRAME_ERROR)
+            ok = sb__callback_stash(py, frame, size, head.id);
         if (!ok) {
             sb__fail_protocol(py, at, function, r.error ? r.error : "an answer to no question");
             return false;
@@ -232,19 +294,19 @@ bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
 }
 
 /* Waits for the answer to the last request. */
-static bool wait_answer(sb_session *py, const sb_site *at, const char *function,
+static bool wait_answer(sb_session *py, uint64_t seq, const sb_site *at, const char *function,
                         struct sb_reader *answer)
 {
     const uint8_t *frame = NULL;
     size_t size = 0;
     int rc = py->transport->receive(py->link, &frame, &size);
-    return sb__request_wait(py, at, function, answer, rc, frame, size);
+    return sb__request_wait(py, seq, at, function, answer, rc, frame, size);
 }
 
 /* Fills in the header of the frame in py->out and sends it. In place, field by field: a header that is built elsewhere
  * and copied makes the copy wait until its parts have left the CPU's store buffer. */
 static bool send_frame(sb_session *py, enum sb_frame_kind kind, uint8_t flags, uint64_t id,
-                       const sb_site *at, const char *function)
+                       const sb_site *at, const char *function, uint64_t *number)
 {
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX)) {
@@ -257,15 +319,24 @@ static bool send_frame(sb_session *py, enum sb_frame_kind kind, uint8_t flags, u
         sb__fail_trouble(py, at, function, &t);
         return false;
     }
+    int64_t due = 0, around = py->serving ? py->serving->deadline : 0;
     if (SB_UNLIKELY(py->timeout > 0)) {
         double ns = py->timeout * 1e9;
         flags |= SB_FLAG_DEADLINE;
-        py->link->deadline = ns < 4e18 ? sb__now() + (int64_t)ns : 0;
-        py->link->deadline_seq = py->seq + 1;
-    } else {
-        py->link->deadline = 0;
+        due = ns < 4e18 ? sb__now() + (int64_t)ns : 0;
     }
-    uint64_t seq = ++py->seq;
+    if (SB_UNLIKELY(around)) { /* no longer than the call whose callback this is */
+        if (sb__now() >= around) {
+            sb__fail(py, at, function, SB_E_TIMEOUT,
+                     "the time of the call ran out whose callback this is");
+            return false;
+        }
+        flags |= SB_FLAG_DEADLINE;
+        due = due && due < around ? due : around;
+    }
+    py->link->deadline = due;
+    py->link->deadline_seq = py->seq + 1;
+    uint64_t seq = *number = ++py->seq;
     struct sb_frame *head = (struct sb_frame *)(void *)b->ptr;
     head->size = (uint32_t)b->len;
     head->kind = (uint8_t)kind;
@@ -282,7 +353,7 @@ static bool send_frame(sb_session *py, enum sb_frame_kind kind, uint8_t flags, u
     sent->line = at->line;
     int rc = py->transport->send(py->link, b->ptr, b->len);
     if (SB_UNLIKELY(rc)) {
-        fail_transport(py, rc);
+        fail_transport(py, seq, rc);
         return false;
     }
     return true;
@@ -298,8 +369,9 @@ bool sb__settle(sb_session *py)
     py->out.len = 0;
     if (sb__buf_room(&py->out, sizeof(struct sb_frame)))
         py->out.len = sizeof(struct sb_frame);
-    return send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function) &&
-           wait_answer(py, &at, last.function, &answer);
+    uint64_t seq;
+    return send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function, &seq) &&
+           wait_answer(py, seq, &at, last.function, &answer);
 }
 
 bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer)
@@ -307,10 +379,11 @@ bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reade
     /* When the places of earlier calls are needed, this one waits, and so answers for them all. */
     if (SB_UNLIKELY(py->seq - py->answered >= SB_IN_FLIGHT - 2))
         q->flags |= SB_FLAG_WAIT;
-    if (!send_frame(py, SB_FRAME_CALL, q->flags, q->id, q->at, q->plan->function))
+    uint64_t seq;
+    if (!send_frame(py, SB_FRAME_CALL, q->flags, q->id, q->at, q->plan->function, &seq))
         return false;
     py->defined[q->plan->number / 64] |= UINT64_C(1) << (q->plan->number % 64);
-    return !(q->flags & SB_FLAG_WAIT) || wait_answer(py, q->at, q->plan->function, answer);
+    return !(q->flags & SB_FLAG_WAIT) || wait_answer(py, seq, q->at, q->plan->function, answer);
 }
 
 bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,

@@ -31,7 +31,8 @@ static uint64_t running_of(struct sb_worker *w)
 static bool is_ours(const struct sb_worker_link *l, uint64_t key)
 {
     return key != SB_RUNNING_KILL && key >> SB_ID_TAG_SHIFT == l->base.session &&
-           (key & SB_RUNNING_SEQ) && (key & SB_RUNNING_SEQ) <= l->ladder.seq;
+           (key & SB_RUNNING_SEQ) > atomic_load(&l->floor) &&
+           (key & SB_RUNNING_SEQ) <= l->ladder.seq;
 }
 
 static void decide(struct sb_worker_link *l, enum sb_verdict verdict)
@@ -118,7 +119,9 @@ static int64_t await_answer(struct sb_worker_link *l, uint64_t key, int64_t now)
         d->idle_since = now;
         d->rep_tail = tail;
     }
-    sb__lane_wake(l); /* in case a worker that was stopped has not */
+    if (atomic_load(&l->lent) && tail != atomic_load(l->rep.mine))
+        return now + 50 * SB_MILLISECOND; /* the program's function keeps it from reading */
+    sb__lane_wake(l);                     /* in case a worker that was stopped has not */
     int64_t stuck = d->idle_since + IDLE_TIME;
     if (stuck > end + ANSWER_TIME)
         stuck = end + ANSWER_TIME;

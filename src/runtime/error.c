@@ -90,7 +90,7 @@ void sb__fail_with(sb_session *py, const struct sb_failure *f)
     py->failed = true;
     py->looked = false;
     py->exception_kept = false;
-    if (!py->on_error && !py->exit_on_error)
+    if ((!py->on_error && !py->exit_on_error) || py->serving) /* in a callback it goes to Python */
         return;
     atomic_store_explicit(&py->reporter, sb__self(), memory_order_relaxed);
     if (py->on_error)

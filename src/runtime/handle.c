@@ -2,7 +2,7 @@
  *
  * Objects and scopes of a session. Ids that the session may use are in an open hash table; `owned` lists them in the order
  * of their scopes, so that a scope's end walks its own only. A kept id stays in the list and belongs to a lower depth. */
-#include "runtime/session.h"
+#include "runtime/callback.h"
 #include <math.h>
 
 /* ---- the table ---- */
@@ -130,7 +130,7 @@ bool sb__handle_meet(void *session, uint64_t id)
     if (find(&py->handles, id) || own(py, id))
         return true;
     py->no_memory = true;
-    if (py->released_len < SB_RELEASES_HELD) /* the engine need not keep what nobody can name */
+    if (py->released_len < py->released_cap) /* the engine need not keep what nobody can name */
         py->released[py->released_len++] = id;
     return false;
 }
@@ -199,9 +199,18 @@ void sb__flush_releases(sb_session *py)
         return; /* they wait for the next request */
     head.size = (uint32_t)b->len;
     memcpy(b->ptr, &head.size, sizeof head.size);
-    py->released_len = 0;
     /* A dead worker has let go of everything; the next call finds out. */
-    (void)py->transport->send(py->link, b->ptr, b->len);
+    if (py->transport->send(py->link, b->ptr, b->len) != -SB_E_BUSY)
+        py->released_len = 0;
+}
+
+static void grow_released(sb_session *py)
+{
+    uint64_t *more = sb__resize(py->released, 2 * py->released_cap * sizeof *more);
+    if (!more)
+        return; /* the engine keeps the object until the session ends */
+    py->released = more;
+    py->released_cap *= 2;
 }
 
 static void release_handle(sb_session *py, struct sb_handle *h)
@@ -211,9 +220,13 @@ static void release_handle(sb_session *py, struct sb_handle *h)
     drop(&py->handles, h);
     if (failed || !py->link)
         return; /* the engine never had it */
-    if (py->released_len == SB_RELEASES_HELD)
-        sb__flush_releases(py);
-    if (py->released_len < SB_RELEASES_HELD)
+    if (SB_UNLIKELY(py->released_len == py->released_cap)) {
+        if (py->holds)
+            grow_released(py);
+        else
+            sb__flush_releases(py);
+    }
+    if (py->released_len < py->released_cap)
         py->released[py->released_len++] = id;
 }
 
@@ -273,13 +286,21 @@ static void close_scope(sb_session *py)
     py->depth--;
 }
 
+void sb__scopes_close(sb_session *py, uint32_t depth)
+{
+    while (py->depth > depth)
+        close_scope(py);
+}
+
 void sb_scope_close(sb_scope *scope)
 {
     sb_session *py = scope->py;
     scope->py = NULL;
     if (!py || sb__ended(py) || !sb__enter(py))
         return;
-    while (py->depth >= scope->depth && py->depth > 0)
+    /* A callback's own scope, and those around it, stay. */
+    const uint32_t least = py->serving ? py->serving->depth + 1 : 0;
+    while (py->depth >= scope->depth && py->depth > least)
         close_scope(py);
     if (py->depth == 0)
         sb__flush_releases(py);

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 #include "runtime/monitor.h"
 #include "runtime/os_linux.h"
-#include "runtime/session.h"
+#include "runtime/callback.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,11 @@ struct inprocess_link {
     const uint8_t *answer; /* what is left of it */
     size_t left;
     struct sb_alarm alarm;
-    bool alarmed; /* the alarm was added */
+    bool alarmed;     /* the alarm was added */
+    unsigned running; /* requests, one in a callback of the other */
+    bool closed;      /* in a callback: freed when the last of them has returned */
+    int64_t due;      /* of the alarm while it is armed, or 0 */
+    uint64_t due_seq;
 };
 
 static struct {
@@ -181,6 +185,35 @@ static void interrupt(struct sb_alarm *alarm, uint64_t seq)
     l->api->interrupt(l->session, seq);
 }
 
+/* On whatever thread has called the function in Python. */
+static int call_program(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer,
+                        size_t *n)
+{
+    struct inprocess_link *l = ctx;
+    sb_session *py = l->link.owner;
+    const char *why = NULL;
+    while (size >= sizeof(struct sb_frame)) { /* what was printed before comes in front */
+        struct sb_frame head;
+        memcpy(&head, frame, sizeof head);
+        if (head.size < sizeof head || head.size > size)
+            break;
+        struct sb_reader r = { frame + sizeof head, frame + head.size, NULL };
+        if (head.kind == SB_FRAME_CALLBACK) {
+            if (l->closed || py->link != &l->link)
+                return -1;
+            int rc = sb__callback_serve(py, head.seq, frame, head.size, answer, n, &why);
+            return why ? -1 : rc;
+        }
+        if (head.kind == SB_FRAME_OUTPUT)
+            sb__take_output(&r);
+        else if (head.kind == SB_FRAME_DROP)
+            sb__callback_take_drops(py, &r);
+        frame += head.size;
+        size -= head.size;
+    }
+    return -1;
+}
+
 static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link **link,
                      struct sb_buf *why)
 {
@@ -215,7 +248,7 @@ static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link 
     if (rc)
         return rc;
     struct inprocess_link *l = sb__calloc(sizeof *l);
-    if (l && !(l->session = process.api->open(tag))) {
+    if (l && !(l->session = process.api->open(tag, call_program, l))) {
         sb__free(l);
         l = NULL;
     }
@@ -237,6 +270,38 @@ static int refused(struct inprocess_link *l, int rc)
                 : give(&l->link.message, SB_E_MEMORY, "out of memory for the answer");
 }
 
+static void free_link(struct inprocess_link *l)
+{
+    if (l->alarmed)
+        sb__alarm_remove(&l->alarm);
+    l->api->close(l->session);
+    sb__buf_reset(&l->link.message);
+    sb__buf_reset(&l->link.stack);
+    sb__free(l);
+}
+
+/* One request has returned. The link may be gone then: a negative code. */
+static inline int returned(struct inprocess_link *l, int rc)
+{
+    l->running--;
+    if (SB_UNLIKELY(l->closed)) {
+        if (!l->running)
+            free_link(l);
+        return -SB_E_WORKER_DIED;
+    }
+    return SB_LIKELY(rc == 0) ? 0 : refused(l, rc);
+}
+
+static void arm(struct inprocess_link *l, int64_t due, uint64_t seq)
+{
+    l->due = due;
+    l->due_seq = seq;
+    if (due)
+        sb__alarm_arm(&l->alarm, due, seq);
+    else
+        sb__alarm_disarm(&l->alarm);
+}
+
 static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
@@ -251,12 +316,15 @@ static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
         sb__alarm_add(&l->alarm);
         l->alarmed = true;
     }
+    const int64_t due = l->due; /* of the call whose callback this is */
+    const uint64_t due_seq = l->due_seq;
     if (deadline)
-        sb__alarm_arm(&l->alarm, link->deadline, link->deadline_seq);
+        arm(l, link->deadline, link->deadline_seq);
+    l->running++;
     int rc = l->api->request(l->session, frame, size, &l->answer, &l->left);
     if (deadline)
-        sb__alarm_disarm(&l->alarm);
-    return SB_LIKELY(rc == 0) ? 0 : refused(l, rc);
+        arm(l, due, due_seq);
+    return returned(l, rc);
 }
 
 static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *size)
@@ -278,9 +346,10 @@ static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *si
 static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
+    l->running++;
     int rc = l->api->request(l->session, request, size, &l->answer, &l->left);
-    if (SB_UNLIKELY(rc != 0))
-        return (struct sb_answer) { NULL, (size_t)-refused(l, rc) };
+    if (SB_UNLIKELY((rc = returned(l, rc)) != 0))
+        return (struct sb_answer) { NULL, (size_t)-rc };
     return (struct sb_answer) { l->answer, l->left };
 }
 
@@ -293,12 +362,9 @@ static bool dead(struct sb_link *link)
 static void close_link(struct sb_link *link)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
-    if (l->alarmed)
-        sb__alarm_remove(&l->alarm);
-    l->api->close(l->session);
-    sb__buf_reset(&link->message);
-    sb__buf_reset(&link->stack);
-    sb__free(l);
+    l->closed = true;
+    if (!l->running)
+        free_link(l);
 }
 
 const struct sb_transport sb__transport_inprocess = {

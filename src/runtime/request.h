@@ -16,8 +16,8 @@ struct sb_request {
 
 bool sb__request_begin_slow(sb_session *py, struct sb_request *q);
 bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer);
-/* Goes on waiting: rc, frame and size are what receive gave. */
-bool sb__request_wait(sb_session *py, const sb_site *at, const char *function,
+/* Goes on waiting for the answer to `seq`: rc, frame and size are what receive gave. */
+bool sb__request_wait(sb_session *py, uint64_t seq, const sb_site *at, const char *function,
                       struct sb_reader *answer, int rc, const uint8_t *frame, size_t size);
 
 /* Writes the plan, after room for the header. False: the session has failed. */
@@ -68,7 +68,8 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
 {
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX || py->timeout > 0 ||
-                    q->flags & SB_FLAG_DEFINE || py->seq - py->answered >= SB_IN_FLIGHT - 2))
+                    q->flags & SB_FLAG_DEFINE || py->serving ||
+                    py->seq - py->answered >= SB_IN_FLIGHT - 2))
         return sb__request_send_slow(py, q, answer);
     uint64_t seq = ++py->seq;
     sb__frame_head(b->ptr, b->len, q->flags, py, seq, q->id);
@@ -88,14 +89,14 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
             return true;
         rc = transport->receive(link, &frame, &size);
         if (SB_LIKELY(rc == 0 && sb__is_reply(py, frame, size, seq))) {
-            py->answered = seq;
+            py->answered = py->seq;
             answer->p = frame + sizeof(struct sb_frame);
             answer->end = frame + size;
             answer->error = NULL;
             return true;
         }
     }
-    return sb__request_wait(py, q->at, q->plan->function, answer, rc, frame, size);
+    return sb__request_wait(py, seq, q->at, q->plan->function, answer, rc, frame, size);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The life of a session: how it is entered, where its Python is, how it opens, attaches and closes. */
-#include "runtime/session.h"
+#include "runtime/callback.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -39,6 +39,10 @@ bool sb__enter_slow(sb_session *py)
         sb__leave(py);
         return false;
     }
+    uint32_t lent = SB_LENT;
+    if (atomic_load_explicit(&py->lent_to, memory_order_relaxed) == sb__self() &&
+        sb__enter_if(py, &lent))
+        return true; /* in a callback */
     if (py->ends)
         return false; /* closed, in a block whose scope is still open */
     if (sb__reporting(py))
@@ -194,6 +198,7 @@ sb_session *(sb_open)(const sb_options *options)
         sb__free(py);
         return NULL;
     }
+    py->released_cap = SB_RELEASES_HELD;
     py->engine_counter = 1;
     if (HAS(options, user)) {
         py->timeout = options->timeout;
@@ -211,6 +216,10 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
 {
     if (py->link)
         return true;
+    if (py->closing) {
+        sb__fail(py, at, function, SB_E_MISUSE, "the session is being closed");
+        return false;
+    }
     if (!py->tag || !py->transport || !py->place.python || !py->place.engine) {
         sb__fail(py, at, function, SB_E_MISUSE, "the session could not be opened");
         return false;
@@ -227,6 +236,7 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
     head.size = (uint32_t)b->len;
     int rc = b->failed ? -SB_E_MEMORY : py->transport->open(&py->place, py->tag, &py->link, &why);
     if (rc == 0) {
+        py->link->owner = py;
         py->answered = ++py->seq; /* nothing is in flight on a new link */
         memcpy(b->ptr, &head.size, sizeof head.size);
         rc = py->transport->send(py->link, b->ptr, b->len);
@@ -277,6 +287,8 @@ static void detach(sb_session *py)
             struct sb_reader body = { frame + sizeof answer, frame + size, NULL };
             if (answer.kind == SB_FRAME_OUTPUT) /* of destructors */
                 sb__take_output(&body);
+            else if (answer.kind == SB_FRAME_DROP)
+                sb__callback_take_drops(py, &body);
         }
     py->transport->close(py->link);
     py->link = NULL;
@@ -325,6 +337,12 @@ int sb_close(sb_session *py)
             free_session(py);
         return 1;
     }
+    if (py->serving) {
+        sb__log(3, "sb_close was called in a callback of its session, which stays open");
+        sb__fail(py, NULL, "sb_close", SB_E_MISUSE, "sb_close in a callback of the session");
+        sb__leave(py);
+        return 1;
+    }
     bool failed = py->failed || !sb__settle(py);
     if (failed && !py->looked && !py->quiet)
         sb__error_print(&py->error, stderr);
@@ -335,6 +353,8 @@ int sb_close(sb_session *py)
                 "use\n",
                 misuse, misuse == 1 ? "" : "s");
     detach(py);
+    py->closing = true;
+    sb__callback_end(py);
     if (py->tag)
         sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
     free_session(py);

@@ -44,9 +44,22 @@ enum sb_busy {
     SB_CALM,    /* no thread is inside, and nothing special is the matter: see sb__leave */
     SB_UNUSUAL, /* no thread is inside */
     SB_INSIDE,
+    SB_LENT, /* inside a call, whose callback runs: the session is the callback's thread's */
 };
 
 enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of sb_session.out between requests */
+
+/* C functions that Python may call: runtime/callback.h. */
+struct sb_function;
+struct sb_serving;
+struct sb_functions {
+    struct sb_function **at; /* by place */
+    uint32_t *free;          /* places */
+    uint32_t cap, free_count, alive;
+    uint64_t serial;
+    struct sb_function *dropping, **dropping_end; /* to be dropped when the session is left */
+    bool drops;                                   /* one of them is being dropped */
+};
 
 struct sb_session {
     _Atomic uint32_t busy;        /* enum sb_busy */
@@ -77,7 +90,7 @@ struct sb_session {
     uint64_t *owned; /* ids in the order of their scopes */
     size_t owned_len, owned_cap;
     uint64_t *released;
-    size_t released_len;
+    size_t released_len, released_cap;
     bool noted;     /* SB_OBJECTS_NOTE was said */
     bool no_memory; /* for an object that the engine named: its answer is no nonsense */
 
@@ -96,6 +109,17 @@ struct sb_session {
 
     void (*on_error)(sb_session *py, void *user);
     void *user;
+
+    struct sb_functions functions;
+    struct sb_serving *serving,
+        *spare; /* the callback that runs, innermost; levels to be used again */
+    uint32_t servings;
+    const void *_Atomic lent_to; /* sb__self() of the thread that runs the callback */
+    bool holds;                  /* releases are kept back: see sb__callback_serve */
+    sb_code lost; /* a callback has ended, whose call's link is gone meanwhile: the call's error */
+    bool stashed; /* a callback has ended, whose call was answered meanwhile: in `stash` */
+    struct sb_buf stash;
+    bool closing; /* sb_close runs */
 };
 
 /* ---- process.c ---- */
@@ -147,12 +171,19 @@ static inline bool sb__enter(sb_session *py)
 }
 /* All that a call would have to look at before it may go the short way (typed.c) is looked at when the session is left, and
  * told by the word that the next call must look at anyway. */
+void sb__drop_functions(sb_session *py); /* callback.c */
 static inline void sb__leave(sb_session *py)
 {
-    bool calm = py->link && !py->failed && !py->released_len && !(py->timeout > 0) &&
-                py->plans.sites && !py->out.failed && py->out.cap >= SB_OUT_LEAST &&
-                py->out.cap <= SB_OUT_MOST;
-    atomic_store_explicit(&py->busy, calm ? SB_CALM : SB_UNUSUAL, memory_order_release);
+    if (SB_UNLIKELY(py->functions.dropping != NULL))
+        sb__drop_functions(py);
+    bool calm = py->link && !py->serving && !py->failed && !py->released_len &&
+                !(py->timeout > 0) && py->plans.sites && !py->out.failed &&
+                py->out.cap >= SB_OUT_LEAST && py->out.cap <= SB_OUT_MOST;
+    atomic_store_explicit(&py->busy,
+                          calm          ? SB_CALM
+                          : py->serving ? SB_LENT
+                                        : SB_UNUSUAL,
+                          memory_order_release);
 }
 static inline void sb__leave_calm(sb_session *py) /* nothing of that has changed */
 {
@@ -206,6 +237,8 @@ void sb__handles_lost(sb_session *py);
 /* Puts a RELEASE frame on its way if ids wait for one. */
 void sb__flush_releases(sb_session *py);
 void sb__release(sb_session *py, uint64_t id);
+/* Closes the scopes that are deeper than `depth`. */
+void sb__scopes_close(sb_session *py, uint32_t depth);
 static inline struct sb_arena *sb__arena(sb_session *py)
 {
     return &py->scopes[py->depth].arena;

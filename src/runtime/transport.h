@@ -25,6 +25,9 @@ struct sb_link {
      * there is none. CLOCK_MONOTONIC, ns. */
     int64_t deadline;
     uint64_t deadline_seq;
+    uint64_t
+        floor;   /* requests up to this one are not meant: they wait while a callback runs; or 0 */
+    void *owner; /* the session */
     /* What to tell the user when receive or send fails. Valid until the next call with this link.
      */
     struct sb_buf message; /* NUL-terminated text */
@@ -60,7 +63,18 @@ struct sb_transport {
      * does no harm to others. NULL where there is none. */
     void (*reject)(struct sb_link *link);
     void (*close)(struct sb_link *link);
+    /* A callback runs while the request waits whose deadline the link has: it is watched over all the
+     * same (`floor`: the link's for it), until the callback ends: then `deadline` is 0. NULL: nothing
+     * to do. */
+    void (*lend)(struct sb_link *link, uint64_t floor);
 };
+
+/* The links whose callbacks this thread runs, innermost first. */
+struct sb_lent {
+    struct sb_lent *around;
+    struct sb_link *link;
+};
+extern __thread struct sb_lent *sb__lent __attribute__((tls_model("initial-exec")));
 
 extern const struct sb_transport sb__transport_worker, sb__transport_inprocess;
 

@@ -233,7 +233,8 @@ static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_f
         return false;
     }
     *plan_out = plan;
-    struct sb_request q = { plan, site, plan->waits ? SB_FLAG_WAIT : 0, 0 };
+    /* A call may lead to callbacks, which only one who waits can serve. */
+    struct sb_request q = { plan, site, plan->waits || py->functions.alive ? SB_FLAG_WAIT : 0, 0 };
     answer->p = NULL;
     if (plan->object && !(q.id = sb__handle_new(py))) {
         sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory");
@@ -434,7 +435,7 @@ static inline uint8_t *put_plain(sb_session *py, const struct sb_plan *plan, con
 }
 
 /* What came back is no reply, or its result is not as it should be. */
-static __attribute__((noinline)) void end_unusual(sb_session *py, const sb_site *site,
+static __attribute__((noinline)) void end_unusual(sb_session *py, uint64_t seq, const sb_site *site,
                                                   const struct sb_plan *plan, struct sb_answer a,
                                                   char code, void *to)
 {
@@ -442,9 +443,8 @@ static __attribute__((noinline)) void end_unusual(sb_session *py, const sb_site 
     int rc = a.frame ? 0 : -(int)a.size;
     if (a.frame && py->transport->exchange)
         rc = py->transport->receive(py->link, &a.frame, &a.size);
-    py->sent[py->seq % SB_IN_FLIGHT] =
-        (struct sb_sent) { 0, site->file, plan->function, site->line };
-    if (sb__request_wait(py, site, plan->function, &r, rc, a.frame, a.size))
+    py->sent[seq % SB_IN_FLIGHT] = (struct sb_sent) { 0, site->file, plan->function, site->line };
+    if (sb__request_wait(py, seq, site, plan->function, &r, rc, a.frame, a.size))
         read_result(py, site, plan, code, &r, to);
     sb__leave(py);
 }
@@ -481,17 +481,16 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
     sb__frame_head(h, size, SB_FLAG_WAIT, py, seq, 0);
     py->link->deadline = 0;
     struct sb_answer a = py->exchange(py->link, (const uint8_t *)h, size);
-    seq = py->seq;
     if (SB_LIKELY(sb__is_reply(py, a.frame, a.size, seq))) { /* a failure is no size of a frame's */
         struct sb_reader r = { a.frame + sizeof *h, a.frame + a.size, NULL };
-        py->answered = seq;
+        py->answered = py->seq; /* with what callbacks have called */
         if (SB_LIKELY(read_result(py, site, plan, code, &r, to)))
             sb__leave_calm(py);
         else
             sb__leave(py);
         return;
     }
-    end_unusual(py, site, plan, a, code, to);
+    end_unusual(py, seq, site, plan, a, code, to);
 }
 
 static const sb_str no_text = { "", 0 };

@@ -19,6 +19,8 @@ enum {
     TURNS_A_CHECK = 64,
 };
 
+__thread struct sb_lent *sb__lent __attribute__((tls_model("initial-exec")));
+
 static _Atomic int cpus = 1;
 static _Atomic int sleeping; /* threads of this process that sleep in a lane */
 static _Atomic int spinning; /* that spin, and so take a CPU from their workers */
@@ -190,6 +192,12 @@ static int trouble(struct sb_worker_link *l)
     return SB_UNLIKELY(is_dead(l)) ? died(l) : 0;
 }
 
+static void arm(struct sb_worker_link *l, int64_t due, uint64_t seq, uint64_t floor)
+{
+    atomic_store(&l->floor, floor);
+    sb__watch_arm(&l->watch, due, seq);
+}
+
 /* Sleeps until there are news. 0, or the failure. */
 static int sleep_for(struct sb_worker_link *l, size_t room)
 {
@@ -198,7 +206,7 @@ static int sleep_for(struct sb_worker_link *l, size_t room)
     int rc = 0;
     atomic_fetch_add_explicit(&sleeping, 1, memory_order_relaxed);
     if (l->base.deadline)
-        sb__watch_arm(&l->watch, l->base.deadline, l->base.deadline_seq);
+        arm(l, l->base.deadline, l->base.deadline_seq, l->base.floor);
     for (;;) {
         /* The word, then everything that it stands for. The worker: news, then the word. The
          * monitor: state or verdict, then the word. The kernel, at the worker's death: the death
@@ -210,8 +218,12 @@ static int sleep_for(struct sb_worker_link *l, size_t room)
         sb__os_futex_wait(word, asleep, INT64_MAX);
     }
     atomic_store_explicit(word, 0, memory_order_relaxed);
-    if (l->base.deadline)
-        sb__watch_disarm(&l->watch);
+    if (l->base.deadline) {
+        if (SB_UNLIKELY(l->lent_due))
+            arm(l, l->lent_due, l->lent_seq, l->lent_floor);
+        else
+            sb__watch_disarm(&l->watch);
+    }
     atomic_fetch_sub_explicit(&sleeping, 1, memory_order_relaxed);
     return rc;
 }
@@ -248,6 +260,33 @@ static void note_close(struct sb_worker_link *l, const uint8_t *frame)
     l->close_waits = head.flags & SB_FLAG_WAIT;
 }
 
+/* Whether the worker runs a call whose callback runs here, and this is another session: its request
+ * would wait for the end of that call, which waits for it. What needs no answer may go, if there is
+ * room. */
+static bool is_busy(struct sb_worker_link *l, const uint8_t *frame, size_t size)
+{
+    for (struct sb_lent *i = sb__lent; i; i = i->around)
+        if (i->link == &l->base)
+            return false;
+    for (struct sb_lent *i = sb__lent; i; i = i->around)
+        if (i->link && i->link->transport == &sb__transport_worker &&
+            ((struct sb_worker_link *)i->link)->worker == l->worker)
+            return frame[offsetof(struct sb_frame, kind)] != SB_FRAME_RELEASE ||
+                   sb__ring_room(&l->req, size + 7) < size + 7;
+    return false;
+}
+
+static int busy(struct sb_worker_link *l)
+{
+    l->base.message.len = 0;
+    sb__buf_print(&l->base.message,
+                  "the worker is busy with the call whose callback this is; in it only the "
+                  "callback's own session, or one of another worker, can be used");
+    l->base.message.failed = false;
+    l->base.message.ptr[l->base.message.len] = '\0';
+    return -SB_E_BUSY;
+}
+
 static int worker_send(struct sb_link *link, const uint8_t *frame, size_t size)
 {
     struct sb_worker_link *l = (struct sb_worker_link *)link;
@@ -255,6 +294,8 @@ static int worker_send(struct sb_link *link, const uint8_t *frame, size_t size)
         return in_child(l);
     if (SB_UNLIKELY(l->failed))
         return l->failed;
+    if (SB_UNLIKELY(sb__lent != NULL && is_busy(l, frame, size)))
+        return busy(l);
     if (SB_UNLIKELY(frame[offsetof(struct sb_frame, kind)] == SB_FRAME_CLOSE))
         note_close(l, frame);
     size_t done = sb__ring_write(&l->req, frame, size, true);
@@ -341,6 +382,9 @@ static int worker_receive(struct sb_link *link, const uint8_t **frame, size_t *s
         if (SB_UNLIKELY(l->close_seq && head.id == l->close_seq))
             l->let_go = true;
         break;
+    case SB_FRAME_CALLBACK:
+        break;
+    case SB_FRAME_DROP:
     case SB_FRAME_OUTPUT: /* more follows: the worker may wait for room */
         ring_bell(l);
         break;
@@ -464,6 +508,19 @@ static int worker_open(const struct sb_place *place, uint32_t tag, struct sb_lin
     return 0;
 }
 
+static void worker_lend(struct sb_link *link, uint64_t floor)
+{
+    struct sb_worker_link *l = (struct sb_worker_link *)link;
+    l->lent_due = link->deadline;
+    l->lent_seq = link->deadline_seq;
+    l->lent_floor = floor;
+    atomic_store(&l->lent, link->deadline != 0);
+    if (link->deadline)
+        arm(l, link->deadline, link->deadline_seq, floor);
+    else
+        sb__watch_disarm(&l->watch);
+}
+
 static bool worker_dead(struct sb_link *link)
 {
     struct sb_worker_link *l = (struct sb_worker_link *)link;
@@ -505,4 +562,5 @@ const struct sb_transport sb__transport_worker = {
     .dead = worker_dead,
     .reject = worker_reject,
     .close = worker_close,
+    .lend = worker_lend,
 };

@@ -45,6 +45,10 @@ struct sb_worker_link {
     bool close_waits;         /* it is answered */
     bool let_go;              /* and was: the worker will not touch the lane again */
     _Atomic uint64_t verdict; /* seq << 2 | enum sb_verdict */
+    _Atomic uint64_t floor;   /* requests up to it are not meant by the watch: sb_link.floor */
+    _Atomic bool lent;        /* a callback runs: nobody waits for the answer meanwhile */
+    int64_t lent_due;         /* the deadline of the call whose callback runs, or 0 */
+    uint64_t lent_seq, lent_floor;
 
     /* Lock. */
     struct sb_worker_link *prev, *next; /* of the worker */

@@ -508,7 +508,7 @@ static int inprocess_exchange(struct client *c)
 void inprocess_open(struct client *c, uint32_t tag)
 {
     *c = (struct client) { .tag = tag, .exchange = inprocess_exchange };
-    c->session = engine()->open(tag);
+    c->session = engine()->open(tag, NULL, NULL);
     assert_non_null(c->session);
     begin_frame(c, SB_FRAME_OPEN, SB_FLAG_WAIT, 0);
     sb__put_uint(&c->frame, 1);

@@ -180,7 +180,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
            1); /* so that the sanitizer sees the ends of Python's objects */
     api = sb_engine_api(SB_ENGINE_ABI);
     check(api && api->start(&how, error, sizeof error) == 0);
-    struct sb_engine_session *s = api->open(TAG);
+    struct sb_engine_session *s = api->open(TAG, NULL, NULL);
     check(s);
     prepare(s);
     api->close(s);
@@ -207,7 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         SB_FRAME_CALL,    SB_FRAME_CALL, SB_FRAME_CALL, SB_FRAME_CALL,
         SB_FRAME_RELEASE, SB_FRAME_SYNC, SB_FRAME_CALL, SB_FRAME_OPEN
     };
-    struct sb_engine_session *s = api->open(TAG);
+    struct sb_engine_session *s = api->open(TAG, NULL, NULL);
     struct sb_frame h = { .session = TAG };
     struct sb_buf body = { 0 };
     uint64_t counter = 0;
