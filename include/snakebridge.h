@@ -131,8 +131,72 @@ typedef enum sb_kind {
     SB_ARRAY_,
     SB_OBJECT_,
     SB_KEYWORD_, /* only among arguments: SB_KW, sb_keyword */
-    SB_FAILED_   /* the result of a call that failed or was skipped */
+    SB_FAILED_,  /* the result of a call that failed or was skipped */
+    SB_DECIMAL_, /* in `str`, as Python's str() writes it: "1.50", "-0E+3", "NaN", "Infinity" */
+    SB_FRACTION_, /* in `str`: "22/7", "3/1" */
+    SB_DATETIME_,
+    SB_DATE_,
+    SB_TIME_,
+    SB_TIMEDELTA_,
+    SB_UUID_,
+    SB_ENUM_,       /* `items`: the value, the member's name (None if it has none), the class "module:Class" */
+    SB_NAMEDTUPLE_, /* `items`: `len` values; behind them `len` names, then the class "module:Class" */
+    SB_RANGE_,      /* `items`: start, stop, step */
+    SB_SLICE_,      /* the same */
+    SB_ELLIPSIS_,
+    SB_PATH_,       /* in `str`: what pathlib.Path() makes on the machine where Python runs */
+    SB_DATETIME64_, /* of NumPy, in `ticks` */
+    SB_TIMEDELTA64_
 } sb_kind;
+
+/* Points and spans of time as Python's datetime module has them: proleptic Gregorian calendar, years 1 to 9999. `offset` is in
+ * seconds east of UTC; SB_NAIVE: without a time zone. `fold` is 1 for the second one of two equal wall times (PEP 495). */
+#define SB_NAIVE INT32_MIN
+typedef struct sb_datetime {
+    int16_t year;
+    uint8_t month, day, hour, minute, second, fold;
+    uint32_t microsecond;
+    int32_t offset;
+} sb_datetime;
+typedef struct sb_date {
+    int16_t year;
+    uint8_t month, day;
+} sb_date;
+typedef struct sb_time {
+    uint8_t hour, minute, second, fold;
+    uint32_t microsecond;
+    int32_t offset;
+} sb_time;
+/* From Python: seconds 0 to 86399, microseconds 0 to 999999, and days of any sign. To Python: any. */
+typedef struct sb_timedelta {
+    int32_t days, seconds, microseconds;
+} sb_timedelta;
+typedef struct sb_uuid {
+    uint8_t bytes[16]; /* most significant first */
+} sb_uuid;
+/* NumPy's datetime64 and timedelta64: `count` times `step` units, since 1970 or as a span. SB_NAT: not a time. */
+#define SB_NAT INT64_MIN
+typedef enum sb_unit {
+    SB_UNIT_NONE, /* a timedelta64 or SB_NAT without a unit; `step` is 1 */
+    SB_UNIT_YEAR,
+    SB_UNIT_MONTH,
+    SB_UNIT_WEEK,
+    SB_UNIT_DAY,
+    SB_UNIT_HOUR,
+    SB_UNIT_MINUTE,
+    SB_UNIT_SECOND,
+    SB_UNIT_MS,
+    SB_UNIT_US,
+    SB_UNIT_NS,
+    SB_UNIT_PS,
+    SB_UNIT_FS,
+    SB_UNIT_AS
+} sb_unit;
+typedef struct sb_ticks {
+    int64_t count;
+    int32_t step;
+    sb_unit unit;
+} sb_ticks;
 
 /* A Python value held in C: 24 bytes, by value, copied freely; what it points to belongs to a scope (results) or to
  * the caller (arguments). */
@@ -152,10 +216,16 @@ typedef struct sb_value {
         sb_bytes bytes;
         struct {
             const struct sb_value *ptr;
-            size_t len; /* a dict: pairs; key, value, key, value lie behind `ptr` */
+            size_t len; /* a dict: pairs; key, value, key, value lie behind `ptr`. SB_NAMEDTUPLE_: fields */
         } items;
         const sb_array *array;
         sb_object object;
+        sb_datetime datetime;
+        sb_date date;
+        sb_time time;
+        sb_timedelta timedelta;
+        sb_uuid uuid;
+        sb_ticks ticks;
     } as;
 } sb_value;
 
@@ -284,9 +354,18 @@ SB_API const char *sb_code_name(sb_code code);
 #define sb_as_bytes(py, x) sb_as_bytes_(py, SB_SITE_(""), SB(x))
 /* Whatever has numbers in order (ndarray, buffer, list of numbers); C order, the dtype of the source. A copy. */
 #define sb_as_array(py, x) sb_as_array_(py, SB_SITE_(""), SB(x))
+/* Whatever is such a thing for Python (a subclass as pandas.Timestamp, any time zone, NumPy's datetime64): its time zone
+ * becomes its offset, which is all that C needs. What does not fit exactly (nanoseconds, a zone of half seconds) is SB_E_RANGE.
+ * A date is no datetime. */
+#define sb_as_datetime(py, x) sb_as_datetime_(py, SB_SITE_(""), SB(x))
+#define sb_as_date(py, x) sb_as_date_(py, SB_SITE_(""), SB(x))
+#define sb_as_time(py, x) sb_as_time_(py, SB_SITE_(""), SB(x))
+#define sb_as_timedelta(py, x) sb_as_timedelta_(py, SB_SITE_(""), SB(x))
 /* The Python object for `x`: made from it if it is plain data. */
 #define sb_as_object(py, x) sb_as_object_(py, SB_SITE_(""), SB(x))
-/* A deep copy of a list, dict, set or array as plain data; what has no C form stays an object in it. */
+/* A deep copy as plain data: of list, dict, set, array and their subclasses, bytearray, memoryview, deque, views of a dict, and
+ * dataclasses (a dict of the fields); what has no C form stays an object in it (docs/values.md). What contains itself is
+ * SB_E_TYPE, what is nested more than 500 deep SB_E_LIMIT, both with the place. */
 #define sb_fetch(py, x) sb_fetch_(py, SB_SITE_(""), SB(x))
 
 static inline bool sb_is_none(sb_value v) { return v.kind == SB_NONE_; }
@@ -376,7 +455,64 @@ static inline sb_value sb_from_digits(const char *digits)
     return v;
 }
 
+/* A decimal.Decimal by its digits ("1.50", "-1E+7", "Infinity", "NaN"), a fractions.Fraction ("22/7", "3"), a pathlib.Path. The
+ * text is borrowed; NULL is None. What is none of these is SB_E_TYPE where it is used. */
+static inline sb_value sb_text_of_kind_(sb_kind kind, const char *text)
+{
+    sb_value v = sb_from_cstr(text);
+    if (text)
+        v.kind = kind;
+    return v;
+}
+static inline sb_value sb_from_decimal(const char *x) { return sb_text_of_kind_(SB_DECIMAL_, x); }
+static inline sb_value sb_from_fraction(const char *x) { return sb_text_of_kind_(SB_FRACTION_, x); }
+static inline sb_value sb_from_path(const char *x) { return sb_text_of_kind_(SB_PATH_, x); }
+/* A date that does not exist (2023-02-30) is SB_E_RANGE where it is used. */
+static inline sb_value sb_from_datetime(sb_datetime x)
+{
+    sb_value v = sb_of_kind_(SB_DATETIME_);
+    v.as.datetime = x;
+    return v;
+}
+static inline sb_value sb_from_date(sb_date x)
+{
+    sb_value v = sb_of_kind_(SB_DATE_);
+    v.as.date = x;
+    return v;
+}
+static inline sb_value sb_from_time(sb_time x)
+{
+    sb_value v = sb_of_kind_(SB_TIME_);
+    v.as.time = x;
+    return v;
+}
+static inline sb_value sb_from_timedelta(sb_timedelta x)
+{
+    sb_value v = sb_of_kind_(SB_TIMEDELTA_);
+    v.as.timedelta = x;
+    return v;
+}
+static inline sb_value sb_from_uuid(sb_uuid x)
+{
+    sb_value v = sb_of_kind_(SB_UUID_);
+    v.as.uuid = x;
+    return v;
+}
+static inline sb_value sb_from_datetime64(sb_ticks x)
+{
+    sb_value v = sb_of_kind_(SB_DATETIME64_);
+    v.as.ticks = x;
+    return v;
+}
+static inline sb_value sb_from_timedelta64(sb_ticks x)
+{
+    sb_value v = sb_of_kind_(SB_TIMEDELTA64_);
+    v.as.ticks = x;
+    return v;
+}
+
 #define SB_NONE (sb_of_kind_(SB_NONE_))
+#define SB_ELLIPSIS (sb_of_kind_(SB_ELLIPSIS_)) /* ... */
 #define SB_TRUE (sb_from_bool(true)) /* in C before C23, true and a == b are ints: SB_TRUE, (bool)(a == b) */
 #define SB_FALSE (sb_from_bool(false))
 
@@ -385,7 +521,15 @@ static inline sb_value sb_from_digits(const char *digits)
 #define SB_LIST(py, ...) sb_items_(py, SB_SITE_(""), SB_LIST_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
 #define SB_TUPLE(py, ...) sb_items_(py, SB_SITE_(""), SB_TUPLE_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
 #define SB_SET(py, ...) sb_items_(py, SB_SITE_(""), SB_SET_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define SB_FROZENSET(py, ...) sb_items_(py, SB_SITE_(""), SB_FROZENSET_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
 #define SB_DICT(py, ...) sb_items_(py, SB_SITE_(""), SB_DICT_, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+/* slice(start, stop, step) and range(...), as in sb_item(py, x, SB_SLICE(py, SB_NONE, 5, SB_NONE)). */
+#define SB_SLICE(py, start, stop, step) sb_items_(py, SB_SITE_(""), SB_SLICE_, SB_ARGS_(0, start, stop, step))
+#define SB_RANGE(py, start, stop, step) sb_items_(py, SB_SITE_(""), SB_RANGE_, SB_ARGS_(0, start, stop, step))
+/* A member of an Enum by its name, SB_ENUM(py, "shop:Color", "RED"); a namedtuple, SB_NAMEDTUPLE(py, "shop:Point", "x", 1, "y", 2),
+ * whose names must be those of the class. */
+#define SB_ENUM(py, cls, name) sb_items_(py, SB_SITE_(""), SB_ENUM_, SB_ARGS_(0, SB_NONE, name, cls))
+#define SB_NAMEDTUPLE(py, cls, ...) sb_items_(py, SB_SITE_(""), SB_NAMEDTUPLE_, SB_ARGS_(0, cls __VA_OPT__(, ) __VA_ARGS__))
 SB_API sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args items);
 /* An empty list, tuple, set or dict with room for `capacity` items or pairs. */
 #define sb_list_new(py, kind, capacity) sb_list_new_(py, SB_SITE_(""), kind, capacity)
@@ -441,6 +585,10 @@ SB_API double sb_as_double_(sb_session *py, const sb_site *at, sb_value v);
 SB_API sb_str sb_as_str_(sb_session *py, const sb_site *at, sb_value v);
 SB_API sb_bytes sb_as_bytes_(sb_session *py, const sb_site *at, sb_value v);
 SB_API sb_array sb_as_array_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_datetime sb_as_datetime_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_date sb_as_date_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_time sb_as_time_(sb_session *py, const sb_site *at, sb_value v);
+SB_API sb_timedelta sb_as_timedelta_(sb_session *py, const sb_site *at, sb_value v);
 SB_API sb_object sb_as_object_(sb_session *py, const sb_site *at, sb_value v);
 SB_API sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v);
 SB_API size_t sb_count_(sb_session *py, const sb_site *at, sb_value v);
@@ -505,8 +653,10 @@ SB_API void sb_scope_close(sb_scope *scope); /* closes the scopes inside it too 
 /* Move a result to the scope around the innermost one; they return it, text with its new place. The exception of the
  * pending error goes there, too, and outlives the error: then its attributes can be asked for. */
 SB_API sb_object sb_keep(sb_session *py, sb_object o);
-SB_API sb_str sb_keep_str(sb_session *py, sb_str s);
-SB_API sb_value sb_keep_value(sb_session *py, sb_value v);
+#define sb_keep_str(py, ...) sb_keep_str_(py, SB_SITE_(""), __VA_ARGS__)
+#define sb_keep_value(py, ...) sb_keep_value_(py, SB_SITE_(""), __VA_ARGS__)
+SB_API sb_str sb_keep_str_(sb_session *py, const sb_site *at, sb_str s);
+SB_API sb_value sb_keep_value_(sb_session *py, const sb_site *at, sb_value v);
 /* Drops an object before its scope ends. Id 0: nothing. */
 SB_API void sb_release(sb_session *py, sb_object o);
 

@@ -119,7 +119,7 @@ static void write_dict(sb_session *py, FILE *to, sb_value v)
 
 static void write_value(sb_session *py, FILE *to, sb_value v)
 {
-    switch (v.kind) {
+    switch ((int)v.kind) {
     case SB_NONE_:
     case SB_UNSET:
     case SB_FAILED_:
@@ -155,9 +155,13 @@ static void write_value(sb_session *py, FILE *to, sb_value v)
     case SB_TUPLE_:
     case SB_SET_:
     case SB_FROZENSET_:
+    case SB_NAMEDTUPLE_:
         fputc('[', to);
         write_items(py, to, v);
         fputc(']', to);
+        break;
+    case SB_ENUM_:
+        write_value(py, to, v.as.items.ptr[0]);
         break;
     case SB_DICT_:
         write_dict(py, to, v);

@@ -15,7 +15,8 @@
 sb_value json_argument(sb_session *py, const char *text, json_t **keep);
 
 /* Writes `v` as one line of JSON. What JSON lacks is a string: bytes (as Python's text of them), NaN and infinities,
- * keys that are not text, any object (its str). Complex numbers are [re, im]. Returns -1 if `to` fails. */
+ * keys that are not text, dates and any object (its str). An Enum's
+ * member is its value. Complex numbers are [re, im]. Returns -1 if `to` fails. */
 int json_write(sb_session *py, FILE *to, sb_value v);
 
 #endif

@@ -67,17 +67,34 @@ static_assert(sizeof(struct sb_frame) == 32 && offsetof(struct sb_frame, segment
 
 /* CBOR tags: IANA's, then the private ones. */
 enum sb_tag {
+    SB_TAG_DATETIME_TEXT = 0,
     SB_TAG_BIGNUM = 2,
     SB_TAG_NEGATIVE_BIGNUM = 3,
+    SB_TAG_DECIMAL = 4,
+    SB_TAG_RATIONAL = 30,
+    SB_TAG_UUID = 37,
     SB_TAG_IDENTIFIER = 39,
     SB_TAG_ARRAY = 40,
     SB_TAG_SET = 258,
+    SB_TAG_DATE = 1004,
     SB_TAG_COMPLEX = 43000,
     SB_TAG_TUPLE = 61440,
     SB_TAG_FROZENSET = 61441,
     SB_TAG_BOOL8 = 61442,
     SB_TAG_COMPLEX64 = 61443,
     SB_TAG_COMPLEX128 = 61444,
+    SB_TAG_DECIMAL_TEXT = 61445,
+    SB_TAG_DATETIME = 61446,
+    SB_TAG_TIME = 61447,
+    SB_TAG_TIMEDELTA = 61448,
+    SB_TAG_ENUM = 61449,
+    SB_TAG_NAMEDTUPLE = 61450,
+    SB_TAG_RANGE = 61451,
+    SB_TAG_SLICE = 61452,
+    SB_TAG_ELLIPSIS = 61453,
+    SB_TAG_PATH = 61454,
+    SB_TAG_DATETIME64 = 61455,
+    SB_TAG_TIMEDELTA64 = 61456,
 };
 
 /* dtype, tag of its typed array, bytes an element, format of struct and memoryview, numpy's name */

@@ -45,10 +45,26 @@ bool sb__decode_text(struct sb_decoder *d, const char *s, size_t n, sb_str *out)
 
 size_t sb__dtype_size(sb_dtype dtype); /* 0 for what is no dtype */
 const char *sb__dtype_name(sb_dtype dtype);
+uint64_t sb__dtype_tag(sb_dtype dtype);  /* of a dtype */
+sb_dtype sb__dtype_of_tag(uint64_t tag); /* or SB_DTYPE_NONE */
 /* Elements, or -1 if a length is negative or the bytes do not fit in memory. */
 int64_t sb__array_count(const sb_array *a);
 bool sb__array_is_c(const sb_array *a);
 /* "int", "str", ... as Python names it. */
 const char *sb__kind_name(sb_kind kind);
+
+/* Whether `as.items` counts, and how many values lie behind its pointer. */
+static inline bool sb__has_items(sb_kind kind)
+{
+    return (kind >= SB_LIST_ && kind <= SB_DICT_) || (kind >= SB_ENUM_ && kind <= SB_SLICE_);
+}
+bool sb__is_int(const sb_value *v);
+/* Whether the items are such as the kind has: what arrives, and what is sent. */
+bool sb__items_fit(sb_kind kind, const sb_value *items, size_t places);
+static inline size_t sb__places(const sb_value *v)
+{
+    size_t n = v->as.items.len;
+    return v->kind == SB_DICT_ ? n * 2 : v->kind == SB_NAMEDTUPLE_ ? n * 2 + 1 : n;
+}
 
 #endif

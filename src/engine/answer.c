@@ -45,7 +45,7 @@ int sb__answer_error(struct sb_engine_session *s, sb_header *h, const struct sb_
 
 int sb__answer_malformed(struct sb_engine_session *s, const char *why)
 {
-    s->fault.code = SB_OK;
+    sb__fault_clear(s);
     PyErr_Clear();
     s->answer.len = 0;
     sb__buf_put(&s->answer, why, strlen(why) + 1);
@@ -60,7 +60,7 @@ int sb__answer_fail(struct sb_engine_session *s, sb_header *h)
         if (h->flags & SB_FLAG_WAIT) {
             sb__error_take(s, &error, &s->late);
         } else {
-            s->fault.code = SB_OK;
+            sb__fault_clear(s);
             PyErr_Clear();
         }
         int rc = sb__answer_error(s, h, &error, h->seq);

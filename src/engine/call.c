@@ -332,7 +332,7 @@ static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t s
         while (i)
             drop_argument(at[i--]);
         PyErr_Clear();
-        s->fault.code = SB_OK;
+        sb__fault_clear(s);
         return LONG;
     }
     sb_vectorcall *f = plan->slot ? sb__slot(plan->object, plan->slot) : sb__py.vectorcall;
@@ -499,6 +499,6 @@ int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t 
     if (r.error)
         return sb__answer_malformed(s, r.error);
     PyErr_Clear(); /* want of memory: the call that relies on the plan will be refused */
-    s->fault.code = SB_OK;
+    sb__fault_clear(s);
     return 0;
 }

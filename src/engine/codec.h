@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between CBOR and Python objects, without a tree between. decode.c, encode.c, arrays.c. With the
- * GIL. */
+ * Between CBOR and Python objects, without a tree between. decode.c, encode.c, walk.c, arrays.c. With
+ * the GIL. */
 #ifndef SB_ENGINE_CODEC_H
 #define SB_ENGINE_CODEC_H
 
@@ -10,6 +10,10 @@
 
 /* Reads one value: a new reference. NULL: r->error (malformed), or a fault, or an exception. */
 PyObject *sb__decode(struct sb_engine_session *s, struct sb_reader *r, unsigned depth);
+
+/* The same behind the tag of a value of the standard library. */
+PyObject *sb__decode_known(struct sb_engine_session *s, struct sb_reader *r, uint64_t tag,
+                           unsigned depth);
 
 /* Appends `o` as the result type says. `id`: under which an object is registered; 0: the engine
  * chooses. 0; -1 with a fault or an exception. Want of memory shows in b->failed. */
@@ -28,6 +32,22 @@ static inline int sb__encode(struct sb_engine_session *s, struct sb_buf *b, stru
 
 /* Appends an integer of any size. 0, or -1 with an exception. */
 int sb__encode_int(struct sb_buf *b, PyObject *o) SB_MUST_USE;
+
+static inline int sb__encode_str(struct sb_buf *b, PyObject *o)
+{
+    Py_ssize_t n;
+    const char *p = sb__py.utf8(o, &n);
+    if (!p)
+        return -1;
+    sb__put_string(b, SB_MAJOR_TEXT, p, (size_t)n);
+    return 0;
+}
+int sb__encode_bytes(struct sb_buf *b, PyObject *o) SB_MUST_USE;
+/* bytearray and memoryview as bytes: 1; 0 if it is neither; -1. */
+int sb__encode_buffer(struct sb_buf *b, PyObject *o) SB_MUST_USE;
+/* Keeps `o` under `id`, or under one that the engine chooses, and appends the id. */
+int sb__encode_object(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
+                      uint64_t id) SB_MUST_USE;
 
 /* ---- arrays ---- */
 

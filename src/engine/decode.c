@@ -73,6 +73,7 @@ static PyObject *list(struct sb_engine_session *s, struct sb_reader *r, uint64_t
         r->end = end - (n - 1 - i);
         PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
+            sb__place_index(&s->place, (Py_ssize_t)i);
             Py_DECREF(list);
             return NULL;
         }
@@ -89,6 +90,7 @@ static PyObject *tuple(struct sb_engine_session *s, struct sb_reader *r, uint64_
         r->end = end - (n - 1 - i);
         PyObject *item = sb__decode(s, r, depth + 1);
         if (!item) {
+            sb__place_index(&s->place, (Py_ssize_t)i);
             Py_DECREF(tuple);
             return NULL;
         }
@@ -113,6 +115,7 @@ static PyObject *set(struct sb_engine_session *s, struct sb_reader *r, uint64_t 
     for (uint64_t i = 0; set && i < n; i++) {
         PyObject *item = sb__decode(s, r, depth + 1);
         if (!item || PySet_Add(set, item) < 0) {
+            sb__place_part(&s->place, "item", (Py_ssize_t)i);
             Py_DECREF(set);
             set = NULL;
         }
@@ -128,6 +131,10 @@ static PyObject *dict(struct sb_engine_session *s, struct sb_reader *r, uint64_t
         PyObject *key = sb__decode(s, r, depth + 1);
         PyObject *value = key ? sb__decode(s, r, depth + 1) : NULL;
         if (!value || PyDict_SetItem(dict, key, value) < 0) {
+            if (key && !value)
+                sb__place_key(&s->place, key);
+            else
+                sb__place_part(&s->place, "key", (Py_ssize_t)i);
             Py_DECREF(dict);
             dict = NULL;
         }
@@ -191,7 +198,7 @@ static PyObject *tagged(struct sb_engine_session *s, struct sb_reader *r, uint64
     default:
         if (sb__is_array_tag(tag))
             return sb__decode_array(s, r, tag, NULL, 1);
-        return malformed(r, "a tag that does not exist");
+        return sb__decode_known(s, r, tag, depth);
     }
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Python objects to CBOR, by the plan's result type. Numbers and text first: they are the hot path.
- * Containers may be changed by other threads while they are walked, so each walk checks that it met
- * as many items as it announced. Recursion is bounded by SB_MAX_DEPTH. */
-#include "engine/codec.h"
+ * Python objects to CBOR, by the plan's result type: integers, and what the declared types are made of. Values that are taken
+ * apart: walk.c. */
+#include "engine/walk.h"
 #include <stdio.h>
 
 /* ---- plain values ---------------------------------------------------------------------------- */
@@ -50,238 +49,6 @@ done:
     Py_XDECREF(size);
     Py_XDECREF(bytes);
     return rc;
-}
-
-static int put_str(struct sb_buf *b, PyObject *o)
-{
-    Py_ssize_t n;
-    const char *p = sb__py.utf8(o, &n);
-    if (!p)
-        return -1;
-    sb__put_string(b, SB_MAJOR_TEXT, p, (size_t)n);
-    return 0;
-}
-
-static int put_bytes(struct sb_buf *b, PyObject *o)
-{
-    char *p;
-    Py_ssize_t n;
-    if (PyBytes_AsStringAndSize(o, &p, &n) < 0)
-        return -1;
-    sb__put_string(b, SB_MAJOR_BYTES, p, (size_t)n);
-    return 0;
-}
-
-static void put_complex(struct sb_buf *b, PyObject *o)
-{
-    sb__put_head(b, SB_MAJOR_TAG, SB_TAG_COMPLEX);
-    sb__put_head(b, SB_MAJOR_ARRAY, 2);
-    sb__put_float(b, PyComplex_RealAsDouble(o));
-    sb__put_float(b, PyComplex_ImagAsDouble(o));
-}
-
-static int put_object(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, uint64_t id)
-{
-    int rc = id ? sb__session_keep(s, id, o) : sb__session_keep_new(s, o, &id);
-    if (rc < 0)
-        return -1;
-    sb__put_head(b, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
-    sb__put_uint(b, id);
-    return 0;
-}
-
-/* ---- values ---------------------------------------------------------------------------------- */
-
-/* bytearray and memoryview as bytes: 1; 0 if it is neither; -1. */
-static int put_buffer(struct sb_buf *b, PyObject *o)
-{
-    struct sb_buffer view;
-    if (!PyObject_TypeCheck(o, &PyByteArray_Type) && !PyMemoryView_Check(o))
-        return 0;
-    if (sb__py.get_buffer(o, &view, SB_BUFFER_SIMPLE) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_BufferError))
-            return -1;
-        PyErr_Clear(); /* a memoryview with gaps */
-        PyObject *bytes = PyObject_Bytes(o);
-        int rc = bytes && put_bytes(b, bytes) == 0 ? 1 : -1;
-        Py_XDECREF(bytes);
-        return rc;
-    }
-    sb__put_string(b, SB_MAJOR_BYTES, view.buf, (size_t)view.len);
-    sb__py.release_buffer(&view);
-    return 1;
-}
-
-/* How a value is taken apart. */
-struct walk {
-    struct sb_engine_session *s;
-    struct sb_buf *b;
-    bool deep;   /* V: containers and arrays by value, subclasses, too */
-    uint64_t id; /* for the outermost object, or 0 */
-};
-
-static int put_value(struct walk *w, PyObject *o, unsigned depth);
-
-static int changed(const char *what)
-{
-    PyErr_Format(PyExc_RuntimeError, "%s changed size during iteration", what);
-    return -1;
-}
-
-static int put_item(struct walk *w, PyObject *o, unsigned depth) /* borrowed: keeps it alive */
-{
-    Py_INCREF(o);
-    int rc = put_value(w, o, depth);
-    Py_DECREF(o);
-    return rc;
-}
-
-static int put_tuple(struct walk *w, PyObject *o, unsigned depth)
-{
-    Py_ssize_t n = PyTuple_Size(o);
-    sb__put_head(w->b, SB_MAJOR_TAG, SB_TAG_TUPLE);
-    sb__put_head(w->b, SB_MAJOR_ARRAY, (uint64_t)n);
-    for (Py_ssize_t i = 0; i < n; i++)
-        if (put_item(w, PyTuple_GetItem(o, i), depth + 1) < 0)
-            return -1;
-    return 0;
-}
-
-static int put_list(struct walk *w, PyObject *o, unsigned depth)
-{
-    Py_ssize_t n = PyList_Size(o);
-    sb__put_head(w->b, SB_MAJOR_ARRAY, (uint64_t)n);
-    for (Py_ssize_t i = 0; i < n; i++) {
-        if (PyList_Size(o) != n)
-            return changed("list");
-        if (put_item(w, PyList_GetItem(o, i), depth + 1) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int put_set(struct walk *w, PyObject *o, unsigned depth, bool frozen)
-{
-    Py_ssize_t n = PySet_Size(o), met = 0;
-    sb__put_head(w->b, SB_MAJOR_TAG, frozen ? SB_TAG_FROZENSET : SB_TAG_SET);
-    sb__put_head(w->b, SB_MAJOR_ARRAY, (uint64_t)n);
-    PyObject *iterator = PyObject_GetIter(o), *item;
-    if (!iterator)
-        return -1;
-    int rc = 0;
-    while (rc == 0 && (item = PyIter_Next(iterator))) {
-        rc = put_value(w, item, depth + 1);
-        Py_DECREF(item);
-        met++;
-    }
-    Py_DECREF(iterator);
-    if (rc == 0 && PyErr_Occurred())
-        rc = -1;
-    return rc == 0 && met != n ? changed("set") : rc;
-}
-
-static int put_dict(struct walk *w, PyObject *o, unsigned depth)
-{
-    Py_ssize_t n = PyDict_Size(o), met = 0, at = 0;
-    PyObject *key, *value;
-    sb__put_head(w->b, SB_MAJOR_MAP, (uint64_t)n);
-    while (PyDict_Size(o) == n && PyDict_Next(o, &at, &key, &value)) {
-        Py_INCREF(value);
-        int rc = put_item(w, key, depth + 1);
-        if (rc == 0)
-            rc = put_value(w, value, depth + 1);
-        Py_DECREF(value);
-        if (rc < 0)
-            return -1;
-        if (++met > n)
-            break;
-    }
-    return met != n ? changed("dictionary") : 0;
-}
-
-/* What is neither a plain value nor a container: a NumPy scalar, an array (deep), an object. */
-static int put_other(struct walk *w, PyObject *o, unsigned depth, uint64_t id)
-{
-    PyObject *plain;
-    int rc = sb__numpy_scalar(o, &plain);
-    if (rc < 0)
-        return -1;
-    if (rc == 1) {
-        rc = put_value(w, plain, depth);
-        Py_DECREF(plain);
-        return rc;
-    }
-    if (w->deep && rc == 0) {
-        size_t len = w->b->len;
-        if (PyObject_TypeCheck(o, &PyByteArray_Type))
-            return put_buffer(w->b, o) < 0 ? -1 : 0;
-        rc = sb__encode_array(w->s, w->b, o, false, NULL, 0);
-        if (rc)
-            return rc < 0 ? -1 : 0;
-        w->b->len = len;
-    }
-    return put_object(w->s, w->b, o, id);
-}
-
-static int put_value(struct walk *w, PyObject *o, unsigned depth)
-{
-    uint64_t id = w->id;
-    w->id = 0;
-    PyTypeObject *type = Py_TYPE(o);
-    struct sb_buf *b = w->b;
-    if (type == &PyFloat_Type) {
-        sb__put_float(b, PyFloat_AsDouble(o));
-        return 0;
-    }
-    if (type == &PyLong_Type)
-        return sb__encode_int(b, o);
-    if (type == &PyUnicode_Type)
-        return put_str(b, o);
-    if (o == Py_None || type == &PyBool_Type) {
-        sb__put_byte(b, o == Py_None ? SB_CBOR_NULL : o == Py_True ? SB_CBOR_TRUE : SB_CBOR_FALSE);
-        return 0;
-    }
-    if (type == &PyBytes_Type)
-        return put_bytes(b, o);
-    if (type == &PyComplex_Type) {
-        put_complex(b, o);
-        return 0;
-    }
-    if (depth >= SB_MAX_DEPTH)
-        return sb__fault(w->s, SB_E_LIMIT, "a result nested more than %d deep", SB_MAX_DEPTH);
-    if (SB_UNLIKELY(b->len > SB_FRAME_MAX))
-        return sb__fault(w->s, SB_E_LIMIT, "a result of more than %u bytes", SB_FRAME_MAX);
-    if (type == &PyTuple_Type)
-        return put_tuple(w, o, depth);
-    if (type == &PyFrozenSet_Type)
-        return put_set(w, o, depth, true);
-    if (w->deep) {
-        if (PyLong_Check(o))
-            return sb__encode_int(b, o);
-        if (PyUnicode_Check(o))
-            return put_str(b, o);
-        if (PyBytes_Check(o))
-            return put_bytes(b, o);
-        if (PyFloat_Check(o)) {
-            sb__put_float(b, PyFloat_AsDouble(o));
-            return 0;
-        }
-        if (PyComplex_Check(o)) {
-            put_complex(b, o);
-            return 0;
-        }
-        if (PyList_Check(o))
-            return put_list(w, o, depth);
-        if (PyDict_Check(o))
-            return put_dict(w, o, depth);
-        if (PyTuple_Check(o))
-            return put_tuple(w, o, depth);
-        if (PyObject_TypeCheck(o, &PyFrozenSet_Type))
-            return put_set(w, o, depth, true);
-        if (PyObject_TypeCheck(o, &PySet_Type))
-            return put_set(w, o, depth, false);
-    }
-    return put_other(w, o, depth, id);
 }
 
 /* ---- declared types -------------------------------------------------------------------------- */
@@ -407,9 +174,9 @@ static int put_scalar(struct sb_buf *b, const struct sb_spec *spec, PyObject *o)
         sb__put_bool(b, o == Py_True);
         return 1;
     case 's':
-        return !PyUnicode_Check(o) ? 0 : put_str(b, o) < 0 ? -1 : 1;
+        return !PyUnicode_Check(o) ? 0 : sb__encode_str(b, o) < 0 ? -1 : 1;
     case 'y':
-        return PyBytes_Check(o) ? (put_bytes(b, o) < 0 ? -1 : 1) : put_buffer(b, o);
+        return PyBytes_Check(o) ? (sb__encode_bytes(b, o) < 0 ? -1 : 1) : sb__encode_buffer(b, o);
     default:
         return put_literal(b, spec, o);
     }
@@ -437,9 +204,11 @@ static int put_result(struct sb_engine_session *s, struct sb_buf *b, struct sb_t
     int rc;
     switch (spec->code) {
     case 'v':
-    case 'V': {
-        struct walk w = { .s = s, .b = b, .deep = spec->code == 'V', .id = id };
-        return put_value(&w, o, 0);
+    case 'V':
+    case 'X': {
+        struct sb_walk w = { .s = s, .b = b, .deep = spec->code == 'V', .id = id };
+        rc = spec->code == 'X' ? sb__put_like(&w, o) : 0;
+        return sb__walk_end(&w, rc ? rc > 0 ? 0 : -1 : sb__walk(&w, o, 0));
     }
     case 'w': {
         char why[300];
@@ -453,7 +222,7 @@ static int put_result(struct sb_engine_session *s, struct sb_buf *b, struct sb_t
         if (rc < 1)
             return rc < 0 ? -1 : mismatch(s, plan, spec, o);
         if (member)
-            return put_object(s, b, o, 0);
+            return sb__encode_object(s, b, o, 0);
         if (sb__session_keep(s, id, o) < 0)
             return -1;
         if (spec->optional)

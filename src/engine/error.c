@@ -86,13 +86,15 @@ static sb_code code_of(PyObject *error)
     return n > SB_OK && n < INT_MAX && sb__code_name((sb_code)n) ? (sb_code)n : SB_E_PYTHON;
 }
 
-static void put_described(struct sb_buf *b, PyObject *d, sb_code code)
+static void put_described(struct sb_buf *b, PyObject *d, sb_code code, const char *place)
 {
     if (code != SB_E_PYTHON)
         sb__put_text(b, sb__code_name(code));
     else
         put_text(b, PyTuple_GetItem(d, 0));
-    put_text(b, PyTuple_GetItem(d, 1));
+    PyObject *message = *place ? PyUnicode_FromFormat("%S%s", PyTuple_GetItem(d, 1), place) : NULL;
+    put_text(b, message ? message : PyTuple_GetItem(d, 1));
+    Py_XDECREF(message);
     put_text(b, PyTuple_GetItem(d, 2));
     PyObject *names = PyTuple_GetItem(d, 3);
     Py_ssize_t n = PyList_Size(names);
@@ -103,10 +105,14 @@ static void put_described(struct sb_buf *b, PyObject *d, sb_code code)
 
 void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
 {
+    char place[sizeof s->place.text * 2 + 32];
     *late = false;
     sb__guard_settle();
+    sb__place_take(&s->place, place, sizeof place);
     if (s->fault.code != SB_OK) {
         PyErr_Clear();
+        size_t n = strlen(s->fault.text);
+        sb__print(s->fault.text + n, sizeof s->fault.text - n, "%s", place);
         sb__error_put(b, s->fault.code, s->fault.text);
         s->fault.code = SB_OK;
         return;
@@ -126,7 +132,7 @@ void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
     sb_code code = *late ? SB_E_TIMEOUT : code_of(error);
     sb__put_uint(b, (uint64_t)code);
     if (d) {
-        put_described(b, d, code);
+        put_described(b, d, code, place);
     } else {
         char name[300];
         sb__type_name(type, name, sizeof name);

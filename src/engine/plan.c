@@ -242,7 +242,7 @@ static bool read_literals(struct sb_spec *spec, const char *p, size_t n)
 
 static bool read_type(struct sb_spec *spec, const char **p, const char *end)
 {
-    if (*p == end || !strchr("nidbsyeovVw", **p))
+    if (*p == end || !strchr("nidbsyeovVwX", **p))
         return false;
     spec->code = *(*p)++;
     if (*p < end && **p == '?') {

@@ -13,7 +13,7 @@
 
 /* A result type: the grammar is in snakebridge_gen.h. */
 struct sb_spec {
-    char code; /* n i d b s y e o v V w, or ( */
+    char code; /* n i d b s y e o v V w X, or ( */
     bool optional;
     char *class_name;      /* o: "pandas:DataFrame", or NULL */
     PyObject *class;       /* what it names, once it was looked up */

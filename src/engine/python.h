@@ -28,20 +28,54 @@ struct sb_buffer {
 #define SB_BUFFER_SIMPLE 0
 
 /* Names that are looked up often. */
-#define SB_INTERNED(X) \
-    X(append)          \
-    X(bit_length)      \
-    X(from_bytes)      \
-    X(to_bytes)        \
-    X(big)             \
-    X(item)            \
-    X(dtype)           \
-    X(kind)            \
-    X(cast)            \
-    X(__array__)       \
-    X(__module__)      \
-    X(__qualname__)    \
-    X(__name__)
+#define SB_INTERNED(X)      \
+    X(append)               \
+    X(bit_length)           \
+    X(from_bytes)           \
+    X(to_bytes)             \
+    X(big)                  \
+    X(item)                 \
+    X(dtype)                \
+    X(kind)                 \
+    X(cast)                 \
+    X(__array__)            \
+    X(__module__)           \
+    X(__qualname__)         \
+    X(__name__)             \
+    X(__dict__)             \
+    X(__dataclass_fields__) \
+    X(__getinitargs__)      \
+    X(_fields)              \
+    X(_make)                \
+    X(_name_)               \
+    X(_value_)              \
+    X(bytes)                \
+    X(day)                  \
+    X(days)                 \
+    X(denominator)          \
+    X(fold)                 \
+    X(hour)                 \
+    X(i8)                   \
+    X(is_nan)               \
+    X(microsecond)          \
+    X(microseconds)         \
+    X(minute)               \
+    X(month)                \
+    X(name)                 \
+    X(nanosecond)           \
+    X(nanoseconds)          \
+    X(numerator)            \
+    X(second)               \
+    X(seconds)              \
+    X(start)                \
+    X(step)                 \
+    X(stop)                 \
+    X(str)                  \
+    X(tzinfo)               \
+    X(utcoffset)            \
+    X(value)                \
+    X(view)                 \
+    X(year)
 
 typedef PyObject *sb_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
                                 PyObject *kwnames);

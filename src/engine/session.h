@@ -9,6 +9,7 @@
 
 #include "core/buf.h"
 #include "core/frame.h"
+#include "engine/place.h"
 #include "engine/python.h"
 #include <snakebridge.h>
 
@@ -41,6 +42,7 @@ struct sb_engine_session {
     uint64_t failed_seq, skipped;
     struct sb_buf error; /* the first error's array but for its last item, `skipped` */
     struct sb_fault fault;
+    struct sb_place place; /* in the value that the fault or the exception is about */
 
     struct sb_buf answer;
     struct sb_buf output; /* records: stream (1), length (4), text */
@@ -72,6 +74,14 @@ struct sb_engine_session {
 /* The current request cannot be done: code and text. The first one counts. Returns -1. */
 int sb__fault(struct sb_engine_session *s, sb_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Forgets it, and the place. */
+static inline void sb__fault_clear(struct sb_engine_session *s)
+{
+    s->fault.code = SB_OK;
+    s->place.len = s->place.cycle = 0;
+    s->place.clipped = s->place.loops = false;
+}
 
 struct sb_engine_session *sb__session_new(uint32_t tag);
 /* Drops all objects and what is pending; with the GIL. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values: conversions, containers, arrays. What an object holds is asked of Python; plain data is converted here. */
+ * Values: conversions, and arrays. What an object holds is asked of Python; plain data is converted here. Containers:
+ * container.c. */
+#include "core/scalar.h"
 #include "runtime/session.h"
 #include <math.h>
 
 static const sb_args none = { NULL, 0 };
+static const double two63 = 9223372036854775808.0;
 
 /* Enters for a call that gives a value; false: nothing is to be done. */
 static bool start(sb_session *py)
@@ -16,6 +19,14 @@ static bool start(sb_session *py)
     sb__skip(py);
     sb__leave(py);
     return false;
+}
+
+/* An Enum's member stands for its value where one is asked for. */
+static sb_value plain(sb_value v)
+{
+    while (v.kind == SB_ENUM_ && v.as.items.len == 3)
+        v = v.as.items.ptr[0];
+    return v;
 }
 
 /* `v` as Python sees it, for conversions that only Python can do: the declared type is checked there. */
@@ -41,6 +52,7 @@ bool sb_as_bool_(sb_session *py, const sb_site *at, sb_value v)
     bool x = false;
     if (!start(py))
         return x;
+    v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "b", &v)) {
         if (v.kind == SB_BOOL_)
             x = v.as.b;
@@ -51,13 +63,12 @@ bool sb_as_bool_(sb_session *py, const sb_site *at, sb_value v)
     return x;
 }
 
-static const double two63 = 9223372036854775808.0;
-
 int64_t sb_as_int_(sb_session *py, const sb_site *at, sb_value v)
 {
     int64_t x = 0;
     if (!start(py))
         return x;
+    v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "i", &v)) {
         if (v.kind == SB_INT_)
             x = v.as.i;
@@ -86,6 +97,7 @@ double sb_as_double_(sb_session *py, const sb_site *at, sb_value v)
     double x = 0;
     if (!start(py))
         return x;
+    v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "d", &v)) {
         bool exact = true;
         if (v.kind == SB_FLOAT_)
@@ -115,6 +127,7 @@ sb_str sb_as_str_(sb_session *py, const sb_site *at, sb_value v)
     sb_str x = { "", 0 };
     if (!start(py))
         return x;
+    v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "s", &v)) {
         if (v.kind == SB_STR_)
             x = v.as.str;
@@ -130,6 +143,7 @@ sb_bytes sb_as_bytes_(sb_session *py, const sb_site *at, sb_value v)
     sb_bytes x = { (const unsigned char *)"", 0 };
     if (!start(py))
         return x;
+    v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "y", &v)) {
         if (v.kind == SB_BYTES_)
             x = v.as.bytes;
@@ -156,6 +170,96 @@ sb_array sb_as_array_(sb_session *py, const sb_site *at, sb_value v)
     sb__leave(py);
     return x;
 }
+
+/* ---- dates and times ---- */
+
+/* `v` as one of the two kinds; an object is asked for what it is like. False: it failed. */
+static bool ask_time(sb_session *py, const sb_site *at, const char *function, sb_kind kind,
+                     sb_kind ticks, const char *wanted, sb_value *v)
+{
+    *v = plain(*v);
+    if (v->kind == SB_OBJECT_ && !ask(py, at, "X", v))
+        return false;
+    *v = plain(*v);
+    if (v->kind == kind || v->kind == ticks)
+        return true;
+    fail_type(py, at, function, wanted, *v);
+    return false;
+}
+
+static void fail_ticks(sb_session *py, const sb_site *at, const char *function, const char *wanted,
+                       sb_ticks ticks)
+{
+    struct sb_trouble t = { 0 };
+    sb__trouble(&t, SB_E_RANGE, "%s is not exactly a %s", ticks.count == SB_NAT ? "NaT" : "it",
+                wanted);
+    sb__fail_trouble(py, at, function, &t);
+}
+
+sb_datetime sb_as_datetime_(sb_session *py, const sb_site *at, sb_value v)
+{
+    sb_datetime x = { 0 };
+    if (!start(py))
+        return x;
+    if (ask_time(py, at, "sb_as_datetime", SB_DATETIME_, SB_DATETIME64_, "datetime", &v)) {
+        if (v.kind == SB_DATETIME_)
+            x = v.as.datetime;
+        else if (!sb__ticks_datetime(v.as.ticks, &x))
+            fail_ticks(py, at, "sb_as_datetime", "datetime", v.as.ticks);
+    }
+    sb__leave(py);
+    return x;
+}
+
+sb_date sb_as_date_(sb_session *py, const sb_site *at, sb_value v)
+{
+    sb_date x = { 0 };
+    sb_datetime d;
+    if (!start(py))
+        return x;
+    if (ask_time(py, at, "sb_as_date", SB_DATE_, SB_DATETIME64_, "date", &v)) {
+        if (v.kind == SB_DATE_)
+            x = v.as.date;
+        else if (sb__ticks_datetime(v.as.ticks, &d) && !d.hour && !d.minute && !d.second &&
+                 !d.microsecond)
+            x = (sb_date) { d.year, d.month, d.day };
+        else
+            fail_ticks(py, at, "sb_as_date", "date", v.as.ticks);
+    }
+    sb__leave(py);
+    return x;
+}
+
+sb_time sb_as_time_(sb_session *py, const sb_site *at, sb_value v)
+{
+    sb_time x = { 0 };
+    if (!start(py))
+        return x;
+    if (ask_time(py, at, "sb_as_time", SB_TIME_, SB_TIME_, "time", &v))
+        x = v.as.time;
+    sb__leave(py);
+    return x;
+}
+
+sb_timedelta sb_as_timedelta_(sb_session *py, const sb_site *at, sb_value v)
+{
+    sb_timedelta x = { 0 };
+    if (!start(py))
+        return x;
+    if (ask_time(py, at, "sb_as_timedelta", SB_TIMEDELTA_, SB_TIMEDELTA64_, "timedelta", &v)) {
+        sb_timedelta made = v.as.timedelta;
+        if (v.kind == SB_TIMEDELTA_ ? sb__timedelta_normal(&made)
+                                    : sb__ticks_timedelta(v.as.ticks, &made))
+            x = made;
+        else
+            fail_ticks(py, at, "sb_as_timedelta", "timedelta",
+                       v.kind == SB_TIMEDELTA_ ? (sb_ticks) { 0 } : v.as.ticks);
+    }
+    sb__leave(py);
+    return x;
+}
+
+/* ---- objects ---- */
 
 sb_object sb_as_object_(sb_session *py, const sb_site *at, sb_value v)
 {
@@ -184,7 +288,7 @@ sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v)
     sb_value x = sb_of_kind_(SB_FAILED_);
     if (!start(py))
         return x;
-    if (v.kind == SB_OBJECT_ || (v.kind >= SB_LIST_ && v.kind <= SB_DICT_)) {
+    if (v.kind == SB_OBJECT_ || sb__has_items(v.kind)) {
         if (ask(py, at, "V", &v))
             x = v;
     } else if (v.kind == SB_UNSET || v.kind == SB_FAILED_) {
@@ -194,278 +298,6 @@ sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v)
     }
     sb__leave(py);
     return x;
-}
-
-/* ---- containers ---- */
-
-static void fail_python(sb_session *py, const sb_site *at, const char *function, const char *type,
-                        const char *message, const char *classes, size_t classes_size)
-{
-    struct sb_failure f = {
-        .code = SB_E_PYTHON,
-        .type = { type, strlen(type) },
-        .message = { message, strlen(message) },
-        .function = function,
-        .file = at->file,
-        .line = at->line,
-        .classes = classes,
-        .classes_size = classes_size,
-    };
-    if (sb__settle(py))
-        sb__fail_with(py, &f);
-    else
-        sb__skip(py);
-}
-
-/* Code points of valid UTF-8. */
-static size_t text_length(sb_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
-size_t sb_count_(sb_session *py, const sb_site *at, sb_value v)
-{
-    size_t n = 0;
-    if (!start(py))
-        return n;
-    if (v.kind >= SB_LIST_ && v.kind <= SB_DICT_) {
-        n = v.as.items.len;
-    } else if (v.kind == SB_STR_) {
-        n = text_length(v.as.str);
-    } else if (v.kind == SB_BYTES_) {
-        n = v.as.bytes.len;
-    } else if (v.kind == SB_ARRAY_ && v.as.array->ndim > 0) {
-        n = (size_t)v.as.array->shape[0];
-    } else {
-        sb_value x = v;
-        if (sb__dynamic(py, at, 'x', "__len__", "i", &x, none, 0, &v) && v.kind == SB_INT_)
-            n = (size_t)v.as.i;
-    }
-    sb__leave(py);
-    return n;
-}
-
-sb_value sb_nth_(sb_session *py, const sb_site *at, sb_value v, size_t i)
-{
-    static const char classes[] = "builtins.IndexError\0builtins.LookupError\0builtins.Exception";
-    sb_value x = sb_of_kind_(SB_FAILED_);
-    if (!start(py))
-        return x;
-    if (v.kind == SB_LIST_ || v.kind == SB_TUPLE_) {
-        if (i < v.as.items.len)
-            x = v.as.items.ptr[i];
-        else
-            fail_python(py, at, "sb_nth", "IndexError", "index out of range", classes,
-                        sizeof classes);
-    } else {
-        sb_value key = sb_from_uint(i);
-        sb__dynamic(py, at, 'x', "__getitem__", "v", &v, (sb_args) { &key, 1 }, 0, &x);
-    }
-    sb__leave(py);
-    return x;
-}
-
-/* Numbers that are equal are one key in Python: True, 1 and 1.0. */
-static sb_value number_key(sb_value v)
-{
-    if (v.kind == SB_BOOL_)
-        return sb_from_int(v.as.b);
-    if (v.kind == SB_FLOAT_ && v.as.f >= -two63 && v.as.f < two63 && v.as.f == trunc(v.as.f))
-        return sb_from_int((int64_t)v.as.f);
-    if (v.kind == SB_FLOAT_ && v.as.f >= two63 && v.as.f < 2 * two63)
-        return sb_from_uint((uint64_t)v.as.f);
-    return v;
-}
-
-static bool same_key(const sb_value *left, const sb_value *right)
-{
-    const sb_value one = number_key(*left), other = number_key(*right);
-    const sb_value *a = &one, *b = &other;
-    if (a->kind != b->kind)
-        return false;
-    switch (a->kind) {
-    case SB_NONE_:
-        return true;
-    case SB_INT_:
-    case SB_UINT_:
-        return a->as.u == b->as.u;
-    case SB_FLOAT_:
-        return a->as.f == b->as.f;
-    case SB_STR_:
-    case SB_BIGINT_:
-    case SB_BYTES_:
-        return a->as.str.len == b->as.str.len &&
-               (!a->as.str.len || !memcmp(a->as.str.ptr, b->as.str.ptr, a->as.str.len));
-    case SB_OBJECT_:
-        return a->as.object.id == b->as.object.id;
-    case SB_TUPLE_:
-        if (a->as.items.len != b->as.items.len)
-            return false;
-        for (size_t i = 0; i < a->as.items.len; i++)
-            if (!same_key(&a->as.items.ptr[i], &b->as.items.ptr[i]))
-                return false;
-        return true;
-    case SB_UNSET:
-    case SB_BOOL_: /* an int by now */
-    case SB_COMPLEX_:
-    case SB_LIST_:
-    case SB_SET_:
-    case SB_FROZENSET_:
-    case SB_DICT_:
-    case SB_ARRAY_:
-    case SB_KEYWORD_:
-    case SB_FAILED_:
-    default:
-        return false;
-    }
-}
-
-sb_value sb_get_(sb_session *py, const sb_site *at, sb_value v, sb_value key)
-{
-    sb_value x = sb_of_kind_(SB_UNSET);
-    if (!start(py))
-        return x;
-    if (v.kind == SB_DICT_) {
-        for (size_t i = 0; i < v.as.items.len; i++)
-            if (same_key(&v.as.items.ptr[2 * i], &key)) {
-                x = v.as.items.ptr[2 * i + 1];
-                break;
-            }
-    } else {
-        sb_value there;
-        if (sb__dynamic(py, at, 'x', "__contains__", "b", &v, (sb_args) { &key, 1 }, 0, &there) &&
-            there.kind == SB_BOOL_ && there.as.b)
-            sb__dynamic(py, at, 'x', "__getitem__", "v", &v, (sb_args) { &key, 1 }, 0, &x);
-        if (x.kind == SB_FAILED_)
-            x = sb_of_kind_(SB_UNSET);
-    }
-    sb__leave(py);
-    return x;
-}
-
-/* The room of a container lies in `reserved`, in places. */
-static sb_value *places(sb_session *py, struct sb_arena *arena, size_t n)
-{
-    if (n > UINT32_MAX)
-        return NULL;
-    return sb__arena_alloc(arena, &py->chunks, (n ? n : 1) * sizeof(sb_value), _Alignof(sb_value));
-}
-
-static size_t width(sb_kind kind)
-{
-    return kind == SB_DICT_ ? 2 : 1;
-}
-
-sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args items)
-{
-    sb_value v = sb_of_kind_(SB_FAILED_);
-    if (!start(py))
-        return v;
-    sb_value *p = NULL;
-    bool keyword = false;
-    for (size_t i = 0; i < items.len; i++)
-        keyword = keyword || items.ptr[i].kind == SB_KEYWORD_;
-    if (kind == SB_DICT_ && items.len % 2)
-        sb__fail_trouble(
-            py, at, "SB_DICT",
-            &(struct sb_trouble) { SB_E_MISUSE, "a key without a value: SB_DICT takes pairs" });
-    else if (keyword)
-        sb__fail_trouble(py, at, "SB_LIST",
-                         &(struct sb_trouble) {
-                             SB_E_MISUSE, "SB_KW belongs into a call, not into a container" });
-    else if (!(p = places(py, sb__arena(py), items.len)))
-        sb__fail(py, at, "SB_LIST", SB_E_MEMORY, "out of memory");
-    if (p) {
-        if (items.len)
-            memcpy(p, items.ptr, items.len * sizeof *p);
-        v = sb_of_kind_(kind);
-        v.reserved = (uint32_t)items.len;
-        v.as.items.ptr = p;
-        v.as.items.len = items.len / width(kind);
-    }
-    sb__leave(py);
-    return v;
-}
-
-sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, size_t capacity)
-{
-    sb_value v = sb_of_kind_(SB_FAILED_);
-    if (!start(py))
-        return v;
-    if (kind < SB_LIST_ || kind > SB_DICT_) {
-        struct sb_trouble t = { 0 };
-        sb__trouble(&t, SB_E_MISUSE, "%s is no container", sb__kind_name(kind));
-        sb__fail_trouble(py, at, "sb_list_new", &t);
-    } else {
-        sb_value *p =
-            capacity <= UINT32_MAX / 2 ? places(py, sb__arena(py), capacity * width(kind)) : NULL;
-        if (p) {
-            v = sb_of_kind_(kind);
-            v.reserved = (uint32_t)(capacity * width(kind));
-            v.as.items.ptr = p;
-        } else {
-            sb__fail(py, at, "sb_list_new", SB_E_MEMORY, "out of memory for %zu items", capacity);
-        }
-    }
-    sb__leave(py);
-    return v;
-}
-
-/* Makes room for `more` places, in the scope where the container already is. */
-static sb_value *grow(sb_session *py, sb_value *list, size_t more)
-{
-    size_t used = list->as.items.len * width(list->kind);
-    if (list->reserved - used >= more && list->reserved >= used)
-        return (sb_value *)(uintptr_t)list->as.items.ptr + used;
-    struct sb_arena *arena = sb__arena(py);
-    for (uint32_t i = 0; i <= py->depth; i++)
-        if (sb__arena_has(&py->scopes[i].arena, list->as.items.ptr))
-            arena = &py->scopes[i].arena;
-    size_t cap = used * 2 + 8;
-    sb_value *p = places(py, arena, cap);
-    if (!p)
-        return NULL;
-    if (used)
-        memcpy(p, list->as.items.ptr, used * sizeof *p);
-    list->as.items.ptr = p;
-    list->reserved = (uint32_t)cap;
-    return p + used;
-}
-
-void sb_push_(sb_session *py, const sb_site *at, sb_value *list, sb_value x)
-{
-    if (!start(py))
-        return;
-    sb_value *p = NULL;
-    if (!list || list->kind < SB_LIST_ || list->kind >= SB_DICT_)
-        fail_type(py, at, "sb_push", "list, tuple or set", list ? *list : sb_of_kind_(SB_UNSET));
-    else if (!(p = grow(py, list, 1)))
-        sb__fail(py, at, "sb_push", SB_E_MEMORY, "out of memory");
-    if (p) {
-        *p = x;
-        list->as.items.len++;
-    }
-    sb__leave(py);
-}
-
-void sb_put_(sb_session *py, const sb_site *at, sb_value *dict, sb_value key, sb_value x)
-{
-    if (!start(py))
-        return;
-    sb_value *p = NULL;
-    if (!dict || dict->kind != SB_DICT_)
-        fail_type(py, at, "sb_put", "dict", dict ? *dict : sb_of_kind_(SB_UNSET));
-    else if (!(p = grow(py, dict, 2)))
-        sb__fail(py, at, "sb_put", SB_E_MEMORY, "out of memory");
-    if (p) {
-        p[0] = key;
-        p[1] = x;
-        dict->as.items.len++;
-    }
-    sb__leave(py);
 }
 
 /* ---- arrays ---- */

@@ -341,90 +341,98 @@ static void *keep_bytes(sb_session *py, const void *p, size_t n, bool *ok)
     return to;
 }
 
-sb_str sb_keep_str(sb_session *py, sb_str s)
+sb_str sb_keep_str_(sb_session *py, const sb_site *at, sb_str s)
 {
     bool ok = true;
     if (!sb__enter(py))
         return (sb_str) { "", 0 };
     char *p = keep_bytes(py, s.ptr, s.len, &ok);
     if (!ok)
-        sb__fail(py, NULL, "sb_keep_str", SB_E_MEMORY, "out of memory");
+        sb__fail(py, at, "sb_keep_str", SB_E_MEMORY, "out of memory");
     sb__leave(py);
     return ok ? (sb_str) { p, s.len } : (sb_str) { "", 0 };
 }
 
-static bool keep_value(sb_session *py, sb_value *v, unsigned depth)
+static sb_code keep_value(sb_session *py, sb_value *v, unsigned depth);
+
+static sb_code keep_items(sb_session *py, sb_value *v, unsigned depth)
 {
-    bool ok = depth <= SB_MAX_DEPTH;
-    switch (v->kind) {
+    bool ok = true;
+    size_t n = sb__places(v);
+    if (depth > SB_MAX_DEPTH)
+        return SB_E_LIMIT;
+    sb_value *items = keep_bytes(py, v->as.items.ptr, n * sizeof *items, &ok);
+    if (!items)
+        return SB_E_MEMORY;
+    v->as.items.ptr = items;
+    v->reserved = 0; /* there is no room behind them */
+    for (size_t i = 0; i < n; i++) {
+        sb_code code = keep_value(py, &items[i], depth + 1);
+        if (code)
+            return code;
+    }
+    return SB_OK;
+}
+
+static sb_code keep_array(sb_session *py, sb_value *v)
+{
+    bool ok = true;
+    sb_array *a = keep_bytes(py, v->as.array, sizeof *a, &ok);
+    if (!a)
+        return SB_E_MEMORY;
+    int64_t count = sb__array_count(a);
+    if (!sb__array_is_c(a) || count < 0)
+        return SB_OK; /* a view of the caller's own memory */
+    size_t bytes = (size_t)count * sb__dtype_size(a->dtype);
+    void *to = sb__arena_alloc(outer_arena(py), &py->chunks, bytes, 64);
+    if (!to)
+        return SB_E_MEMORY;
+    if (bytes && a->data)
+        memcpy(to, a->data, bytes);
+    a->data = to;
+    v->as.array = a;
+    return SB_OK;
+}
+
+static sb_code keep_value(sb_session *py, sb_value *v, unsigned depth)
+{
+    bool ok = true;
+    switch ((int)v->kind) {
     case SB_STR_:
     case SB_BIGINT_:
     case SB_KEYWORD_:
+    case SB_DECIMAL_:
+    case SB_FRACTION_:
+    case SB_PATH_:
         v->as.str.ptr = keep_bytes(py, v->as.str.ptr, v->as.str.len, &ok);
-        return ok;
+        return ok ? SB_OK : SB_E_MEMORY;
     case SB_BYTES_:
         v->as.bytes.ptr = keep_bytes(py, v->as.bytes.ptr, v->as.bytes.len, &ok);
-        return ok;
-    case SB_LIST_:
-    case SB_TUPLE_:
-    case SB_SET_:
-    case SB_FROZENSET_:
-    case SB_DICT_: {
-        size_t n = v->as.items.len * (v->kind == SB_DICT_ ? 2 : 1);
-        sb_value *items = ok ? keep_bytes(py, v->as.items.ptr, n * sizeof *items, &ok) : NULL;
-        if (!items)
-            return false;
-        v->as.items.ptr = items;
-        for (size_t i = 0; i < n; i++)
-            if (!keep_value(py, &items[i], depth + 1))
-                return false;
-        return true;
-    }
-    case SB_ARRAY_: {
-        sb_array *a = keep_bytes(py, v->as.array, sizeof *a, &ok);
-        if (!a)
-            return false;
-        int64_t count = sb__array_count(a);
-        if (!sb__array_is_c(a) || count < 0)
-            return true; /* a view of the caller's own memory */
-        size_t bytes = (size_t)count * sb__dtype_size(a->dtype);
-        void *to = sb__arena_alloc(outer_arena(py), &py->chunks, bytes, 64);
-        if (!to)
-            return false;
-        if (bytes && a->data)
-            memcpy(to, a->data, bytes);
-        a->data = to;
-        v->as.array = a;
-        return true;
-    }
+        return ok ? SB_OK : SB_E_MEMORY;
+    case SB_ARRAY_:
+        return keep_array(py, v);
     case SB_OBJECT_: {
         struct sb_handle *h = find(&py->handles, v->as.object.id);
         if (h && h->depth == py->depth && h->depth > 0)
             h->depth--;
-        return true;
+        return SB_OK;
     }
-    case SB_UNSET:
-    case SB_NONE_:
-    case SB_BOOL_:
-    case SB_INT_:
-    case SB_UINT_:
-    case SB_FLOAT_:
-    case SB_COMPLEX_:
-    case SB_FAILED_:
     default:
-        return true;
+        return sb__has_items(v->kind) ? keep_items(py, v, depth) : SB_OK;
     }
 }
 
-sb_value sb_keep_value(sb_session *py, sb_value v)
+sb_value sb_keep_value_(sb_session *py, const sb_site *at, sb_value v)
 {
     if (!sb__enter(py))
         return sb_of_kind_(SB_FAILED_);
-    bool ok = keep_value(py, &v, 1);
-    if (!ok)
-        sb__fail(py, NULL, "sb_keep_value", SB_E_MEMORY, "out of memory");
+    sb_code code = keep_value(py, &v, 1);
+    if (code == SB_E_LIMIT)
+        sb__fail(py, at, "sb_keep_value", code, "a value nested more than %d deep", SB_MAX_DEPTH);
+    else if (code)
+        sb__fail(py, at, "sb_keep_value", code, "out of memory");
     sb__leave(py);
-    return ok ? v : sb_of_kind_(SB_FAILED_);
+    return code ? sb_of_kind_(SB_FAILED_) : v;
 }
 
 void sb_release(sb_session *py, sb_object o)

@@ -90,6 +90,8 @@ static void values(void **state)
         /* Without NumPy arrays are memoryviews, which know no halves, no complex numbers, no lengths of 0. */
         if (!body && !numpy && strstr(v->text, "(\"") && strstr(wrong, "Error: memoryview: "))
             continue;
+        if (!body && !numpy && strstr(wrong, "No module named 'numpy'"))
+            continue;
         if (wrong)
             print_error("vectors.txt:%d: %s: %s\n", v->line, v->text, wrong);
         bad += wrong != NULL;

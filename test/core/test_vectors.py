@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
 import math
+import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
@@ -55,6 +59,29 @@ def strided(dtype: str, shape: Tuple[int, ...], strides: Tuple[int, ...], offset
     return array(dtype, shape, elements(0, offset).hex())
 
 
+def zone(offset: int) -> datetime.timezone:
+    return datetime.timezone(datetime.timedelta(seconds=offset))
+
+
+def decimal_number(text: str) -> Any:
+    number = decimal.Decimal(text)
+    sign, digits, exponent = number.as_tuple()
+    in_64_bits = isinstance(exponent, int) and len(digits) <= 19 and (any(digits) or not sign)
+    return number if in_64_bits else Tagged(61445, text)
+
+
+def moment(*parts: Any) -> Any:
+    *when, fold, offset = parts
+    if offset is None or fold or offset % 60:
+        return Tagged(61446, list(parts))
+    return datetime.datetime(*when, tzinfo=zone(offset))
+
+
+def ticks(tag: int) -> Any:
+    units = ["generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]
+    return lambda count, step, unit: Tagged(tag, [count, step, units.index(unit)])
+
+
 NAMES: Dict[str, object] = {
     "__builtins__": {},
     "inf": math.inf,
@@ -63,6 +90,21 @@ NAMES: Dict[str, object] = {
     "set": lambda items: Tagged(258, items),
     "frozenset": lambda items: Tagged(61441, items),
     "object": lambda number: Tagged(39, number),
+    "decimal": decimal_number,
+    "fraction": lambda text: Tagged(30, [int(part) for part in text.split("/")]),
+    "datetime": moment,
+    "date": lambda year, month, day: Tagged(1004, datetime.date(year, month, day).isoformat()),
+    "time": lambda *parts: Tagged(61447, list(parts)),
+    "timedelta": lambda *parts: Tagged(61448, list(parts)),
+    "uuid": lambda digits: uuid.UUID(digits),
+    "enum": lambda *parts: Tagged(61449, list(parts)),
+    "namedtuple": lambda *parts: Tagged(61450, list(parts)),
+    "range": lambda *parts: Tagged(61451, list(parts)),
+    "slice": lambda *parts: Tagged(61452, list(parts)),
+    "Ellipsis": Tagged(61453, None),
+    "path": lambda text: Tagged(61454, text),
+    "datetime64": ticks(61455),
+    "timedelta64": ticks(61456),
     "array": array,
     "strided": strided,
 }
@@ -82,6 +124,8 @@ def to_cbor2(x: Any) -> Any:
 
 
 def key(x: Any) -> Any:
+    if isinstance(x, Tagged):
+        return cbor2.CBORTag(x.tag, tuple(x.value) if isinstance(x.value, list) else x.value)
     return cbor2.CBORTag(61440, tuple(key(i) for i in x)) if isinstance(x, tuple) else to_cbor2(x)
 
 
@@ -93,6 +137,19 @@ def normal(x: Any, ours: bool) -> Any:
     if isinstance(x, Tagged) and x.tag == 258 or isinstance(x, (set, frozenset)):
         items = x.value if isinstance(x, Tagged) else x
         return ("set", frozenset(normal(i, ours) for i in items))
+    if isinstance(x, Tagged) and x.tag == 30:
+        x = fractions.Fraction(*x.value)
+    if isinstance(x, Tagged) and x.tag == 1004:
+        x = datetime.date.fromisoformat(x.value)
+    if isinstance(x, (Tagged, cbor2.CBORTag)) and x.tag == 61445:
+        x = decimal.Decimal(x.value)
+    if isinstance(x, decimal.Decimal):
+        return ("decimal", x.as_tuple())
+    if isinstance(x, (Tagged, cbor2.CBORTag)) and x.tag == 61446:
+        return ("datetime", *x.value)
+    if isinstance(x, datetime.datetime):
+        offset = x.utcoffset() or datetime.timedelta()
+        return ("datetime", *x.timetuple()[:6], x.microsecond, x.fold, offset // datetime.timedelta(seconds=1))
     if isinstance(x, (Tagged, cbor2.CBORTag)):
         return ("tag", x.tag, normal(x.value, ours))
     if isinstance(x, (list, tuple)):

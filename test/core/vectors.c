@@ -231,6 +231,115 @@ static sb_value plain_number(struct text *s)
     return v;
 }
 
+static sb_value value(struct text *s);
+
+/* Integers, with commas between; None is SB_NAIVE. */
+static int64_t next(struct text *s, const char *behind)
+{
+    int64_t n = take(s, "None") ? SB_NAIVE : integer(s);
+    due(s, behind);
+    return n;
+}
+
+static sb_unit unit(struct text *s)
+{
+    sb_unit u;
+    due(s, "\"");
+    sb_str name = quoted(s, false);
+    if (!sb__unit_of(name.ptr, name.len, &u))
+        wrong(s, "no unit");
+    return u;
+}
+
+/* The types of the standard library. */
+static bool standard(struct text *s, sb_value *v)
+{
+    static const struct {
+        const char *word;
+        sb_kind kind;
+    } words[] = { { "decimal(\"", SB_DECIMAL_ },
+                  { "fraction(\"", SB_FRACTION_ },
+                  { "path(\"", SB_PATH_ },
+                  { "datetime(", SB_DATETIME_ },
+                  { "date(", SB_DATE_ },
+                  { "time(", SB_TIME_ },
+                  { "timedelta(", SB_TIMEDELTA_ },
+                  { "uuid(\"", SB_UUID_ },
+                  { "enum(", SB_ENUM_ },
+                  { "namedtuple(", SB_NAMEDTUPLE_ },
+                  { "range(", SB_RANGE_ },
+                  { "slice(", SB_SLICE_ },
+                  { "Ellipsis", SB_ELLIPSIS_ },
+                  { "datetime64(", SB_DATETIME64_ },
+                  { "timedelta64(", SB_TIMEDELTA64_ } };
+    size_t size, i = 0;
+    while (i < sizeof words / sizeof *words && !take(s, words[i].word))
+        i++;
+    if (i == sizeof words / sizeof *words)
+        return false;
+    *v = sb_of_kind_(words[i].kind);
+    switch ((int)v->kind) {
+    case SB_DECIMAL_:
+    case SB_FRACTION_:
+    case SB_PATH_:
+        v->as.str = quoted(s, false);
+        due(s, ")");
+        break;
+    case SB_UUID_: {
+        const uint8_t *bytes = hex_bytes(s, &size);
+        memcpy(v->as.uuid.bytes, bytes, sizeof v->as.uuid.bytes);
+        due(s, "\")");
+        break;
+    }
+    case SB_DATE_:
+    case SB_DATETIME_:
+        v->as.datetime.year = (int16_t)next(s, ",");
+        v->as.datetime.month = (uint8_t)next(s, ",");
+        v->as.datetime.day = (uint8_t)next(s, v->kind == SB_DATE_ ? ")" : ",");
+        if (v->kind == SB_DATE_)
+            break;
+        v->as.datetime.hour = (uint8_t)next(s, ",");
+        v->as.datetime.minute = (uint8_t)next(s, ",");
+        v->as.datetime.second = (uint8_t)next(s, ",");
+        v->as.datetime.microsecond = (uint32_t)next(s, ",");
+        v->as.datetime.fold = (uint8_t)next(s, ",");
+        v->as.datetime.offset = (int32_t)next(s, ")");
+        break;
+    case SB_TIME_:
+        v->as.time.hour = (uint8_t)next(s, ",");
+        v->as.time.minute = (uint8_t)next(s, ",");
+        v->as.time.second = (uint8_t)next(s, ",");
+        v->as.time.microsecond = (uint32_t)next(s, ",");
+        v->as.time.fold = (uint8_t)next(s, ",");
+        v->as.time.offset = (int32_t)next(s, ")");
+        break;
+    case SB_TIMEDELTA_:
+        v->as.timedelta.days = (int32_t)next(s, ",");
+        v->as.timedelta.seconds = (int32_t)next(s, ",");
+        v->as.timedelta.microseconds = (int32_t)next(s, ")");
+        break;
+    case SB_DATETIME64_:
+    case SB_TIMEDELTA64_:
+        v->as.ticks.count = integer(s);
+        due(s, ",");
+        v->as.ticks.step = (int32_t)next(s, ",");
+        v->as.ticks.unit = unit(s);
+        due(s, ")");
+        break;
+    case SB_ENUM_: /* the value, the name, the class */
+    case SB_RANGE_:
+    case SB_SLICE_:
+    case SB_NAMEDTUPLE_: /* the values, the names, the class */
+        *v = items(s, v->kind, ")");
+        if (v->kind == SB_NAMEDTUPLE_)
+            v->as.items.len /= 2;
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
 static sb_value value(struct text *s)
 {
     if (take(s, "None"))
@@ -271,6 +380,9 @@ static sb_value value(struct text *s)
         due(s, ")");
         return sb_from_object(o);
     }
+    sb_value scalar = sb_of_kind_(SB_UNSET);
+    if (standard(s, &scalar))
+        return scalar;
     if (take(s, "array("))
         return array(s, false);
     if (take(s, "strided("))
@@ -343,7 +455,7 @@ bool same_value(const sb_value *a, const sb_value *b)
 {
     if (a->kind != b->kind)
         return false;
-    switch (a->kind) {
+    switch ((int)a->kind) {
     case SB_BOOL_:
         return a->as.b == b->as.b;
     case SB_INT_:
@@ -357,16 +469,23 @@ bool same_value(const sb_value *a, const sb_value *b)
     case SB_BIGINT_:
     case SB_STR_:
     case SB_BYTES_:
+    case SB_DECIMAL_:
+    case SB_FRACTION_:
+    case SB_PATH_:
         return same_bytes(a->as.str.ptr, a->as.str.len, b->as.str.ptr, b->as.str.len);
     case SB_LIST_:
     case SB_TUPLE_:
     case SB_SET_:
     case SB_FROZENSET_:
+    case SB_ENUM_:
+    case SB_NAMEDTUPLE_:
+    case SB_RANGE_:
+    case SB_SLICE_:
     case SB_DICT_: {
-        size_t n = a->as.items.len;
-        if (n != b->as.items.len)
+        size_t n = sb__places(a);
+        if (n != sb__places(b))
             return false;
-        for (size_t i = 0; i < (a->kind == SB_DICT_ ? n * 2 : n); i++)
+        for (size_t i = 0; i < n; i++)
             if (!same_value(&a->as.items.ptr[i], &b->as.items.ptr[i]))
                 return false;
         return true;
@@ -380,7 +499,21 @@ bool same_value(const sb_value *a, const sb_value *b)
     case SB_OBJECT_:
         return a->as.object.id == b->as.object.id;
     case SB_NONE_:
+    case SB_ELLIPSIS_:
         return true;
+    case SB_DATETIME_:
+        return !memcmp(&a->as.datetime, &b->as.datetime, sizeof a->as.datetime);
+    case SB_DATE_:
+        return !memcmp(&a->as.date, &b->as.date, sizeof a->as.date);
+    case SB_TIME_:
+        return !memcmp(&a->as.time, &b->as.time, sizeof a->as.time);
+    case SB_TIMEDELTA_:
+        return !memcmp(&a->as.timedelta, &b->as.timedelta, sizeof a->as.timedelta);
+    case SB_UUID_:
+        return !memcmp(&a->as.uuid, &b->as.uuid, sizeof a->as.uuid);
+    case SB_DATETIME64_:
+    case SB_TIMEDELTA64_:
+        return !memcmp(&a->as.ticks, &b->as.ticks, sizeof a->as.ticks);
     case SB_UNSET:
     case SB_KEYWORD_:
     case SB_FAILED_:

@@ -4,6 +4,7 @@
 #ifndef SB_TEST_VECTORS_H
 #define SB_TEST_VECTORS_H
 
+#include "core/scalar.h"
 #include "core/value.h"
 
 struct vector {

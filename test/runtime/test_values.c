@@ -189,7 +189,7 @@ static void limits(void **state)
     sb_fetch(py, sb_call(py, "sbtest.nested", 1000));
     expect_error(py, SB_E_LIMIT, NULL, "500");
     sb_fetch(py, sb_call(py, "sbtest.cycle"));
-    expect_error(py, SB_E_LIMIT, NULL, NULL);
+    expect_error(py, SB_E_TYPE, NULL, "a value that contains itself: x[0] is x");
     sb_value deep = SB_LIST(py);
     for (int i = 0; i < 1000; i++)
         deep = SB_DICT(py, "k", deep);
