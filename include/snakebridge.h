@@ -310,7 +310,8 @@ typedef struct sb_using {
     X(E_PROTOCOL, 11, "the worker broke the protocol")                                             \
     X(E_MISUSE, 12, "a call that is not allowed here")                                             \
     X(E_SYSTEM, 13, "the operating system refused")                                                \
-    X(E_BUSY, 14, "the worker is busy with the call whose callback this is")
+    X(E_BUSY, 14, "the worker is busy with the call whose callback this is")                         \
+    X(E_CANCELLED, 15, "the call was cancelled")
 
 typedef enum sb_code {
 #define SB_CODE_(name, number, text) SB_##name = number,
@@ -636,6 +637,29 @@ static inline sb_value sb_keyword(const sb_value *args, size_t count, const char
             return args[i + 1];
     return sb_of_kind_(SB_UNSET);
 }
+
+/* ---- futures ---------------------------------------------------------------------------------------------------- */
+
+/* sb_submit(py, "mod.f", 1, SB_KW("k", 2)): calls as sb_call does, but returns at once, with an object for the result,
+ * whatever it is (sb_fetch makes a value of it). Any use of the object waits for it. Submitted calls of a session run in
+ * order, one at a time, as all its calls do: what shall overlap goes to sessions of its own. The time limit counts from
+ * here. An error is the session's as soon as something waits. When 250 calls are in flight, or arguments find no room
+ * behind a call that runs, it waits for those before it. In-process, it runs on another thread. It cannot call C functions
+ * (sb_function), and in one, nothing can be submitted. */
+#define sb_submit(py, name, ...) sb_submit_(py, SB_SITE_(""), name, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+SB_API sb_object sb_submit_(sb_session *py, const sb_site *at, const char *name, sb_args args);
+/* Whether the call that makes `o` has ended, well or not: what became of it, sb_failed tells. Waits for at most `seconds`
+ * (0: only looks; < 0: for ever). True also if `o` needs no waiting or an error is pending. */
+#define sb_wait(py, o, seconds) sb_wait_(py, SB_SITE_(""), o, seconds)
+SB_API bool sb_wait_(sb_session *py, const sb_site *at, sb_object o, double seconds);
+/* Cancels the submitted call that makes `o`; with id 0, what the session runs now, or, if others' calls are before it,
+ * is about to. A call that has not begun never will; in one that runs, snakebridge.Cancelled is raised, once: code that
+ * swallows it, and native code until it returns, go on. Then the error is SB_E_CANCELLED. A call that has ended is left
+ * alone, and so is the next one. From any thread, while the session is open. */
+SB_API void sb_cancel(sb_session *py, sb_object o);
+/* A descriptor for poll, epoll and the like: readable when a submitted call has ended that nothing has waited for yet
+ * (ask sb_wait(py, o, 0)), and when the worker is gone. The session's: not to be read, written or closed. -1: an error. */
+SB_API int sb_fd(sb_session *py);
 
 /* ---- scopes ----------------------------------------------------------------------------------------------------- */
 

@@ -95,6 +95,11 @@ SB_API sb_value sb_run_v(sb_session *py, const sb_fn *fn, const sb_site *site, c
 SB_API void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
                      void *result);
 
+/* Runs `fn` as sb_submit does: returns at once, with an object for its result, whatever that is ("o{class}" is checked as
+ * by sb_run_o). */
+SB_API sb_object sb_run_submit(sb_session *py, const sb_fn *fn, const sb_site *site,
+                               const sb_slot *args);
+
 /* Checked downcast: `v` as an object of the class "module:qualname"; SB_E_TYPE if it is not an instance. */
 SB_API sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v);
 

@@ -37,6 +37,7 @@ enum sb_frame_flag {
     SB_FLAG_DEFINE = 2,   /* the plan's definition follows its number */
     SB_FLAG_ALWAYS = 4,   /* runs although the session has failed */
     SB_FLAG_DEADLINE = 8, /* ends by compare-and-swap: the call may be killed */
+    SB_FLAG_NOTE = 16,    /* its end is noted in the lane; it may be revoked before it begins */
 };
 
 struct sb_frame {

@@ -39,8 +39,11 @@ struct sb_lane {
     _Alignas(64) _Atomic uint64_t req_tail; /* this line: written by the program */
     _Atomic uint64_t rep_head;
     _Atomic uint64_t withdrawn; /* seq: CALL and SYNC with a deadline up to it are not begun */
+    _Atomic uint64_t revoked; /* seq of a request with NOTE that fails instead of beginning; or 0 */
+    _Atomic uint32_t notify;  /* whether the bell is rung when the end of a request is noted */
     _Alignas(64) _Atomic uint64_t req_head; /* this line: written by the worker */
     _Atomic uint64_t rep_tail;
+    _Atomic uint64_t noted; /* seq of the last request with NOTE that has ended */
 };
 static_assert(sizeof(struct sb_lane) == 192, "three cache lines");
 
@@ -54,6 +57,7 @@ struct sb_control {
         hello; /* a futex; enum sb_hello. The next four are set by the worker before it */
     uint32_t worker_version, worker_version_min;
     int32_t worker_pid, worker_tid; /* as the worker sees them */
+    int32_t bell; /* in the worker, an eventfd that tells the program of lanes with news; 0: none */
     _Alignas(64) _Atomic uint32_t doorbell;
     _Alignas(64) _Atomic uint64_t ready[SB_LANES / 64];
     _Alignas(64) union sb_word death; /* held by the worker until its end */
@@ -65,6 +69,7 @@ struct sb_control {
     _Atomic uint32_t crashed; /* the signal of a crash in progress, or 0 */
     /* Deadlines: written by the program. */
     _Alignas(64) _Atomic uint64_t cancel; /* the `running` that shall raise */
+    _Atomic uint64_t revoke; /* the `running` that shall raise as cancelled; 0 once it has */
 };
 #define SB_RUNNING_KILL UINT64_MAX
 #define SB_RUNNING_SEQ ((UINT64_C(1) << 48) - 1)

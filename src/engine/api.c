@@ -67,10 +67,11 @@ static __attribute__((cold, noinline)) int finish(struct sb_engine_session *s, s
     if (s->gone)
         return s->broken ? sb__answer_malformed(s, s->broken) : rc;
     if (s->interrupted) {
-        s->interrupted = false;
+        bool late = s->interrupted & SB_INTERRUPTED;
+        s->interrupted = 0;
         PyThreadState_SetAsyncExc(s->thread,
                                   NULL); /* if it was not raised yet, it is not due now */
-        if (rc == 0)
+        if (rc == 0 && late)
             rc = sb__run_late(s, h);
     }
     if (rc == 0 && h->kind == SB_FRAME_CLOSE)
@@ -116,12 +117,35 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
     return rc;
 }
 
+static int api_refuse(struct sb_engine_session *s, const uint8_t *frame, size_t frame_size,
+                      sb_code code)
+{
+    if (!enter())
+        return -1;
+    s->thread = self.ident;
+    int rc = sb__run_refused(s, frame, frame_size, code);
+    if (s->interrupted)
+        rc = finish(s, (sb_header *)frame, rc);
+    PyEval_SaveThread();
+    return rc;
+}
+
 static void api_interrupt(struct sb_engine_session *s, uint64_t seq)
 {
     PyGILState_STATE level = PyGILState_Ensure();
     if (s->request && s->request->seq == seq) {
-        s->interrupted = true;
+        s->interrupted |= SB_INTERRUPTED;
         PyThreadState_SetAsyncExc(s->thread, sb__py.timeout);
+    }
+    PyGILState_Release(level);
+}
+
+static void api_cancel(struct sb_engine_session *s, uint64_t seq)
+{
+    PyGILState_STATE level = PyGILState_Ensure();
+    if (s->request && s->request->seq == seq && !s->interrupted) {
+        s->interrupted |= SB_CANCELLED;
+        PyThreadState_SetAsyncExc(s->thread, sb__py.cancelled);
     }
     PyGILState_Release(level);
 }
@@ -331,6 +355,8 @@ __attribute__((visibility("default"))) const struct sb_engine_api *sb_engine_api
         .close = api_close,
         .request = api_request,
         .interrupt = api_interrupt,
+        .cancel = api_cancel,
+        .refuse = api_refuse,
         .python_version = api_python_version,
     };
     return abi == SB_ENGINE_ABI ? &api : NULL;

@@ -12,7 +12,7 @@
 #include "engine/perform.h"
 
 #define ANSWER_KEPT (1u << 20) /* bytes of the answer's buffer that outlive it */
-#define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE)
+#define FLAGS_ALL (SB_FLAG_WAIT | SB_FLAG_DEFINE | SB_FLAG_ALWAYS | SB_FLAG_DEADLINE | SB_FLAG_NOTE)
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -241,6 +241,14 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
     if (SB_UNLIKELY(s->failed) && !(h->flags & SB_FLAG_ALWAYS)) {
         s->skipped++;
         return sb__answer_error(s, h, &s->error, s->failed_seq);
+    }
+    if (SB_UNLIKELY(s->refused != SB_OK)) {
+        sb__fault(
+            s, s->refused,
+            s->refused == SB_E_TIMEOUT
+                ? "its time ran out while it was queued behind another call in the same worker"
+                : "the call was cancelled before it began");
+        return sb__answer_fail(s, h);
     }
     if (SB_UNLIKELY(h->id ? !id_is_free(s, h->id) : plan->result.code == 'o'))
         return sb__answer_malformed(s,
@@ -482,6 +490,14 @@ int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size)
     int rc = run_direct(s, h, size);
     end(s);
     return SB_UNLIKELY(rc == LONG) ? run_long(s, frame, size) : rc;
+}
+
+int sb__run_refused(struct sb_engine_session *s, const uint8_t *frame, size_t size, sb_code code)
+{
+    s->refused = code;
+    int rc = run_long(s, frame, size);
+    s->refused = SB_OK;
+    return rc;
 }
 
 int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t size)

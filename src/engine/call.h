@@ -11,6 +11,10 @@
  * text that says why. Nobody else may write to the frame. */
 int sb__run(struct sb_engine_session *s, const uint8_t *frame, size_t size) SB_MUST_USE;
 
+/* The request is not run, but fails with `code` (SB_E_TIMEOUT, SB_E_CANCELLED), as if it had begun. As sb__run. */
+int sb__run_refused(struct sb_engine_session *s, const uint8_t *frame, size_t size,
+                    sb_code code) SB_MUST_USE;
+
 /* Of a request that is not to be run takes the plan's definition, since the next call relies on it.
  * Answers nothing. As sb__run. */
 int sb__run_withdrawn(struct sb_engine_session *s, const uint8_t *frame, size_t size) SB_MUST_USE;

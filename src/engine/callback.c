@@ -316,8 +316,9 @@ static struct sb_engine_session *await_turn(const struct sb_engine_function *f)
         if (wait_turn() < 0)
             return NULL;
         s = f->session;
-        if (s && s->interrupted && s->thread == PyThread_get_thread_ident()) {
-            PyErr_SetNone(sb__py.timeout);
+        if (s && s->interrupted & (SB_INTERRUPTED | SB_CANCELLED) &&
+            s->thread == PyThread_get_thread_ident()) {
+            PyErr_SetNone(s->interrupted & SB_INTERRUPTED ? sb__py.timeout : sb__py.cancelled);
             return NULL;
         }
     }

@@ -26,7 +26,8 @@ struct sb_level {
     struct sb_level *base;
     struct sb_buf
         answer; /* the request's, while the nested ones have the session's; and vice versa */
-    bool late, interrupted, failed, settling;
+    bool late, failed, settling;
+    uint8_t interrupted;
     uint32_t failed_epoch, raised;
     uint64_t failed_seq, skipped;
     struct sb_buf error;

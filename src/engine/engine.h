@@ -6,6 +6,7 @@
 #ifndef SB_ENGINE_ENGINE_H
 #define SB_ENGINE_ENGINE_H
 
+#include <snakebridge.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,13 @@ struct sb_engine_api {
      * `session`, if it is still running `seq`. Takes the GIL: call it from a thread that may wait.
      */
     void (*interrupt)(struct sb_engine_session *session, uint64_t seq);
+    /* sb_cancel, in-process: the same with the exception that says so, once, and not while the
+     * request's failure is being described. Takes the GIL. */
+    void (*cancel)(struct sb_engine_session *session, uint64_t seq);
+    /* Instead of request, for one without WAIT: it is not run, but fails with `code`, unless the session
+     * has failed already. As request. */
+    int (*refuse)(struct sb_engine_session *session, const uint8_t *frame, size_t frame_size,
+                  sb_code code);
     /* Python's version as text: "3.11.2". */
     const char *(*python_version)(void);
 };

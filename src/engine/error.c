@@ -109,6 +109,8 @@ void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
     *late = false;
     sb__guard_settle();
     sb__place_take(&s->place, place, sizeof place);
+    if (!sb__guard.control) /* in-process: as settle does, for sb_cancel */
+        s->interrupted |= SB_SETTLED;
     if (s->fault.code != SB_OK) {
         PyErr_Clear();
         size_t n = strlen(s->fault.text);
@@ -129,7 +131,9 @@ void sb__error_take(struct sb_engine_session *s, struct sb_buf *b, bool *late)
     *late = PyErr_GivenExceptionMatches(type, sb__py.timeout);
     PyObject *d = describe(error);
     sb__put_head(b, SB_MAJOR_ARRAY, ERROR_ITEMS);
-    sb_code code = *late ? SB_E_TIMEOUT : code_of(error);
+    sb_code code = *late                                                 ? SB_E_TIMEOUT
+                   : PyErr_GivenExceptionMatches(type, sb__py.cancelled) ? SB_E_CANCELLED
+                                                                         : code_of(error);
     sb__put_uint(b, (uint64_t)code);
     if (d) {
         put_described(b, d, code, place);

@@ -26,7 +26,7 @@
 #define SIGNAL_DUMP (SIGRTMIN + 4)
 enum { FRAMES = 32 }; /* of C, in a dump */
 
-struct sb_guard sb__guard;
+struct sb_guard sb__guard = { .bell = -1 };
 static int dump_fd = -1;
 static PyObject *timeout_class;
 
@@ -67,7 +67,15 @@ static PyObject *on_cancel(PyObject *self, PyObject *args)
     (void)args;
     struct sb_control *c = sb__guard.control;
     if (c && !sb__guard_forked() && !sb__guard.settling) {
-        uint64_t running = atomic_load(&c->running);
+        uint64_t running = atomic_load(&c->running), key = running;
+        if (running && atomic_compare_exchange_strong(&c->revoke, &key, 0)) {
+            if (sb__guard.thread) { /* as below */
+                PyThreadState_SetAsyncExc(sb__guard.thread, sb__py.cancelled);
+                Py_RETURN_NONE;
+            }
+            PyErr_SetString(sb__py.cancelled, "the call was cancelled");
+            return NULL;
+        }
         if (running && running == atomic_load(&c->cancel)) {
             atomic_fetch_add(&c->raised, 1);
             if (sb__guard.thread) { /* a nested request, on a thread of Python's */
@@ -280,6 +288,7 @@ struct sb_control *sb__guard_attach(int lanes, int dump, int lifeline, PyObject 
             return NULL;
         }
     dump_fd = dump;
+    sb__guard.bell = -1;
     Py_INCREF(timeout);
     timeout_class = timeout;
     sb__guard.main = PyThread_get_thread_ident();
@@ -291,6 +300,13 @@ struct sb_control *sb__guard_attach(int lanes, int dump, int lifeline, PyObject 
     if (!make_fork_guard() || !arm_lifeline(lifeline) || !map_lanes(lanes))
         return NULL;
     close(lanes);
+    if (sb__guard.control->bell > 0) {
+        sb__guard.bell = sb__guard.control->bell;
+        if (fcntl(sb__guard.bell, F_SETFD, FD_CLOEXEC)) {
+            refuse_errno("the descriptors of a worker");
+            return NULL;
+        }
+    }
     sb__guard.control->worker_pid = getpid();
     sb__guard.control->worker_tid = (int32_t)syscall(SYS_gettid);
     if (!install_handlers() || !hold_words())
@@ -306,6 +322,13 @@ void sb__guard_ready(void)
     c->worker_version_min = SB_PROTOCOL_MIN;
     atomic_store_explicit(&c->hello, SB_HELLO_READY, memory_order_release);
     wake(&c->hello);
+}
+
+void sb__guard_ring(void)
+{
+    uint64_t one = 1;
+    while (sb__guard.bell >= 0 && write(sb__guard.bell, &one, sizeof one) < 0 && errno == EINTR)
+        ;
 }
 
 void sb__guard_fail(int dump, const char *why)

@@ -21,6 +21,7 @@ struct sb_guard {
     unsigned long thread;   /* Python's identifier of the thread that runs the request on top, if it
                                is not the main thread; or 0 */
     unsigned long main;     /* that of the main thread */
+    int bell;               /* an eventfd, or -1 */
 };
 extern struct sb_guard sb__guard;
 
@@ -74,6 +75,15 @@ static inline bool sb__guard_begin(uint64_t key, bool deadline, struct sb_lane *
         sb__guard_await_kill();
     return false;
 }
+/* Whether the program has revoked the request, which has NOTE and has begun as far as `running` tells: running, then
+ * revoked; the program: revoked, then running. */
+static inline bool sb__guard_revoked(struct sb_lane *lane, uint64_t seq)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&lane->revoked, memory_order_relaxed) == seq;
+}
+/* Tells the program's monitor that a lane has news for a session that is not inside a call. */
+void sb__guard_ring(void);
 static inline void sb__guard_settle(void)
 {
     sb__guard.settling = true;

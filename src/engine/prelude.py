@@ -31,6 +31,13 @@ class Error(RuntimeError):
 Error.__module__ = "snakebridge"
 
 
+class Cancelled(BaseException):
+    """Raised in a call that the program has cancelled."""
+
+
+Cancelled.__module__ = "snakebridge"
+
+
 class Bytes(io.BufferedIOBase):
     """What `sys.stdout.buffer` is: bytes that are text, in order with the rest."""
 

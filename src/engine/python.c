@@ -127,6 +127,7 @@ static int run_prelude(void)
         PyObject **at;
     } names[] = { { "describe", &sb__py.describe },
                   { "TimeoutExceeded", &sb__py.timeout },
+                  { "Cancelled", &sb__py.cancelled },
                   { "Error", &sb__py.error },
                   { "from_c", &sb__py.from_c } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

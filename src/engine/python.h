@@ -87,12 +87,13 @@ struct sb_python {
     const char *(*utf8)(PyObject *text, Py_ssize_t *size);
     int (*get_buffer)(PyObject *exporter, struct sb_buffer *view, int flags);
     void (*release_buffer)(struct sb_buffer *view);
-    PyObject *timeout;  /* the class that deadlines raise: snakebridge.TimeoutExceeded */
-    PyObject *describe; /* prelude.py: an exception as text */
-    PyObject *error;    /* the class of the library's own errors in Python: snakebridge.Error */
-    PyObject *from_c;   /* prelude.py: the exception for an error of a C function */
-    PyObject *builtins; /* the module's dict */
-    PyObject *modules;  /* sys.modules */
+    PyObject *timeout;   /* the class that deadlines raise: snakebridge.TimeoutExceeded */
+    PyObject *cancelled; /* the class that sb_cancel raises: snakebridge.Cancelled */
+    PyObject *describe;  /* prelude.py: an exception as text */
+    PyObject *error;     /* the class of the library's own errors in Python: snakebridge.Error */
+    PyObject *from_c;    /* prelude.py: the exception for an error of a C function */
+    PyObject *builtins;  /* the module's dict */
+    PyObject *modules;   /* sys.modules */
     struct {
 #define SB_NAME(name) PyObject *name;
         SB_INTERNED(SB_NAME)

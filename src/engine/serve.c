@@ -254,6 +254,16 @@ static int wait_for_room(struct sb_served *l)
     return 0;
 }
 
+/* The request, which has NOTE, has ended. Pairs with the program, whose thread stores the word, then looks at `noted`,
+ * and which sets `notify`, then looks at `noted`: the fence is publish's. */
+static SB_COLD void note(struct sb_served *l, uint64_t seq)
+{
+    atomic_store_explicit(&l->shared->noted, seq, memory_order_release);
+    publish(l);
+    if (atomic_load_explicit(&l->shared->notify, memory_order_relaxed))
+        sb__guard_ring();
+}
+
 /* Writes whole frames; waits for room if there is none. 0; -1: the client's cursor makes no sense,
  * or a handler's exception is pending. */
 static int write_frames(struct sb_served *l, const uint8_t *p, size_t size)
@@ -350,7 +360,10 @@ static int refuse(struct sb_served *l, sb_header *h, sb_code code, const char *w
     }
     sb__buf_reset(&frame);
     unbind(l); /* last: `why` may lie in it */
-    publish(l);
+    if (h->flags & SB_FLAG_NOTE)
+        note(l, h->seq);
+    else
+        publish(l);
     return rc;
 }
 
@@ -424,6 +437,29 @@ static int end_gone(struct sb_served *l, sb_header *h)
     return l->failed ? -1 : 0;
 }
 
+/* One whose end is noted, as sb_submit sends it: unlike others it may be revoked before it begins, and then fails. */
+static SB_COLD int run_noted(struct sb_served *l, sb_header *h, uint64_t key, bool deadline)
+{
+    struct sb_engine_session *s = l->session;
+    bool begun = sb__guard_begin(key, deadline, l->shared);
+    sb_code refused = !begun                                 ? SB_E_TIMEOUT
+                      : sb__guard_revoked(l->shared, h->seq) ? SB_E_CANCELLED
+                                                             : SB_OK;
+    int rc = refused == SB_OK ? sb__run(s, l->in.buf.ptr, l->in.buf.len)
+                              : sb__run_refused(s, l->in.buf.ptr, l->in.buf.len, refused);
+    if (sb__guard_forked())
+        sb__guard_child();
+    if (begun && sb__guard_end(key, deadline) && rc == 0 && refused == SB_OK)
+        rc = sb__run_late(s, h);
+    if (rc < 0)
+        return refuse(l, h, rc == -2 ? SB_E_PROTOCOL : SB_E_MEMORY,
+                      rc == -2 ? (const char *)s->answer.ptr : "out of memory for the answer");
+    if (s->answer.len)
+        rc = write_frames(l, s->answer.ptr, s->answer.len);
+    note(l, h->seq);
+    return rc;
+}
+
 /* Runs the frame in l->in. 0, or -1: as write_frames. */
 static int run(struct sb_served *l)
 {
@@ -440,6 +476,8 @@ static int run(struct sb_served *l)
     bool deadline =
         (h->flags & SB_FLAG_DEADLINE) && (h->kind == SB_FRAME_CALL || h->kind == SB_FRAME_SYNC);
     uint64_t key = (uint64_t)s->tag << SB_ID_TAG_SHIFT | (h->seq & SB_RUNNING_SEQ);
+    if (SB_UNLIKELY(h->flags & SB_FLAG_NOTE))
+        return run_noted(l, h, key, deadline);
     bool begun = sb__guard_begin(key, deadline, l->shared);
     int rc = begun ? sb__run(s, l->in.buf.ptr, l->in.buf.len)
                    : sb__run_withdrawn(s, l->in.buf.ptr, l->in.buf.len);

@@ -55,7 +55,8 @@ struct sb_engine_session {
     struct sb_engine_session *outer;            /* the session that ran when this one began */
 
     unsigned long thread; /* Python's identifier of the thread that runs the request */
-    bool interrupted;
+    uint8_t interrupted;  /* enum sb_interruption; in-process */
+    sb_code refused;      /* the request is not to be run, but to fail with this; or SB_OK */
 
     /* Callbacks: engine/callback.h. */
     struct sb_level *level; /* the callback on top, or below the request that is */
@@ -69,6 +70,13 @@ struct sb_engine_session {
     int (*converse)(struct sb_engine_session *s, struct sb_level *level); /* NULL: no callbacks */
     int (*call)(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer, size_t *n);
     void *ctx; /* in-process: of `call` */
+};
+
+/* What has come over the running request. */
+enum sb_interruption {
+    SB_INTERRUPTED = 1, /* by its deadline */
+    SB_CANCELLED = 2,   /* by sb_cancel */
+    SB_SETTLED = 4,     /* its failure is being described: it is not cancelled any more */
 };
 
 /* The current request cannot be done: code and text. The first one counts. Returns -1. */

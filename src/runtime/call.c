@@ -60,6 +60,7 @@ bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 /* The link is of no use any more: what its worker held is gone. */
 static void cut(sb_session *py)
 {
+    sb__futures_unreach(py);
     if (py->link) {
         py->transport->close(py->link);
         py->link = NULL;
@@ -72,7 +73,9 @@ static void cut(sb_session *py)
 /* A transport's failure, with the place of the oldest call that it took along. */
 static void fail_transport(sb_session *py, uint64_t seq, int rc)
 {
-    const struct sb_sent *s = sent_slot(py, py->answered < seq ? py->answered + 1 : seq);
+    uint64_t first = py->answered < seq ? py->answered + 1 : seq,
+             about = py->link ? py->link->about : 0;
+    const struct sb_sent *s = sent_slot(py, about > first && about <= seq ? about : first);
     const sb_site at = { s->file, "", s->line };
     if (rc == -SB_E_BUSY) { /* nothing was sent, and nothing is lost */
         py->answered = py->seq;
@@ -186,6 +189,8 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
         f.code = (sb_code)code;
         if (f.code == SB_E_TIMEOUT && !f.message.len) /* the class alone was raised, in-process */
             f.message = (sb_str) { "the call's time ran out", strlen("the call's time ran out") };
+        if (f.code == SB_E_CANCELLED && !f.message.len)
+            f.message = (sb_str) { "the call was cancelled", strlen("the call was cancelled") };
         f.function = sent->function;
         f.file = sent->file;
         f.line = sent->line;
@@ -336,7 +341,7 @@ static bool send_frame(sb_session *py, enum sb_frame_kind kind, uint8_t flags, u
     }
     py->link->deadline = due;
     py->link->deadline_seq = py->seq + 1;
-    uint64_t seq = *number = ++py->seq;
+    uint64_t seq = *number = sb__next_seq(py);
     struct sb_frame *head = (struct sb_frame *)(void *)b->ptr;
     head->size = (uint32_t)b->len;
     head->kind = (uint8_t)kind;
@@ -372,6 +377,22 @@ bool sb__settle(sb_session *py)
     uint64_t seq;
     return send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function, &seq) &&
            wait_answer(py, seq, &at, last.function, &answer);
+}
+
+bool sb__sync_noted(sb_session *py, const sb_site *at)
+{
+    if (py->serving || py->seq - py->answered >= SB_IN_FLIGHT - 4) {
+        sb__settle(py);
+        return false;
+    }
+    py->out.len = 0;
+    if (sb__buf_room(&py->out, sizeof(struct sb_frame)))
+        py->out.len = sizeof(struct sb_frame);
+    uint64_t seq;
+    if (!send_frame(py, SB_FRAME_SYNC, SB_FLAG_NOTE, 0, at, "sb_wait", &seq))
+        return false;
+    py->futures.synced = seq;
+    return true;
 }
 
 bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reader *answer)

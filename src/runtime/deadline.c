@@ -28,48 +28,48 @@ static uint64_t running_of(struct sb_worker *w)
     return atomic_load(&w->control->running);
 }
 
-static bool is_ours(const struct sb_worker_link *l, uint64_t key)
+static bool is_ours(const struct sb_worker_link *l, const struct sb_ladder *d, uint64_t key)
 {
     return key != SB_RUNNING_KILL && key >> SB_ID_TAG_SHIFT == l->base.session &&
-           (key & SB_RUNNING_SEQ) > atomic_load(&l->floor) &&
-           (key & SB_RUNNING_SEQ) <= l->ladder.seq;
+           (key & SB_RUNNING_SEQ) > (d == &l->ladder ? atomic_load(&l->floor) : 0) &&
+           (key & SB_RUNNING_SEQ) <= d->seq;
 }
 
-static void decide(struct sb_worker_link *l, enum sb_verdict verdict)
+static void decide(struct sb_worker_link *l, const struct sb_ladder *d, enum sb_verdict verdict)
 {
-    atomic_store(&l->verdict, l->ladder.seq << 2 | verdict);
+    atomic_store(d == &l->ladder ? &l->verdict : &l->late, d->seq << 2 | verdict);
     sb__lane_wake(l);
+    sb__worker_tell(l);
 }
 
 /* Kills the worker if `running` still is `key`; false: the call has ended in the last moment. */
-static bool kill_at(struct sb_worker_link *l, uint64_t key, int64_t now)
+static bool kill_at(struct sb_worker_link *l, struct sb_ladder *d, uint64_t key, int64_t now)
 {
     struct sb_worker *w = l->worker;
     if (!atomic_compare_exchange_strong(&w->control->running, &key, SB_RUNNING_KILL))
         return false;
     int status;
-    if (!l->ladder.state)
-        l->ladder.state = sb__os_process_state(w->pid, &status);
+    if (!d->state)
+        d->state = sb__os_process_state(w->pid, &status);
     atomic_store(&w->killed, l->base.session);
-    l->ladder.killed_at = now;
+    d->killed_at = now;
     sb__worker_kill(w);
     return true;
 }
 
 /* Our session's request is running, beyond its time. */
-static int64_t interrupt(struct sb_worker_link *l, uint64_t key, int64_t now)
+static int64_t interrupt(struct sb_worker_link *l, struct sb_ladder *d, int64_t due, uint64_t key,
+                         int64_t now)
 {
     struct sb_worker *w = l->worker;
-    struct sb_ladder *d = &l->ladder;
     struct sb_control *c = w->control;
-    int64_t due = l->watch.seen_due, half = due + sb__deadline_grace / 2,
-            end = due + sb__deadline_grace;
+    int64_t half = due + sb__deadline_grace / 2, end = due + sb__deadline_grace;
     int64_t dump_at =
         end - (DUMP_TIME < sb__deadline_grace / 4 ? DUMP_TIME : sb__deadline_grace / 4);
     uint32_t raised = atomic_load(&c->raised);
 
     if (now >= end) /* if it has ended in the last moment, the answer is on its way */
-        return now + (kill_at(l, key, now) ? RELEASE_TIME : SB_MILLISECOND);
+        return now + (kill_at(l, d, key, now) ? RELEASE_TIME : SB_MILLISECOND);
 
     if (d->key != key) { /* a session's requests in flight may end one after the other */
         d->key = key;
@@ -110,10 +110,10 @@ static int64_t interrupt(struct sb_worker_link *l, uint64_t key, int64_t now)
 
 /* None of our session's requests runs: ours is about to begin, or its answer is on the way, or the
  * worker is stuck between requests (stopped, for instance), or lies. */
-static int64_t await_answer(struct sb_worker_link *l, uint64_t key, int64_t now)
+static int64_t await_answer(struct sb_worker_link *l, struct sb_ladder *d, int64_t due,
+                            uint64_t key, int64_t now)
 {
-    struct sb_ladder *d = &l->ladder;
-    int64_t end = l->watch.seen_due + sb__deadline_grace;
+    int64_t end = due + sb__deadline_grace;
     uint64_t tail = atomic_load(l->rep.theirs);
     if (!d->idle_since || tail != d->rep_tail) { /* something moves */
         d->idle_since = now;
@@ -128,52 +128,61 @@ static int64_t await_answer(struct sb_worker_link *l, uint64_t key, int64_t now)
     if (stuck < end)
         stuck = end;
     if (now >= stuck) {
-        if (key == 0 && kill_at(l, 0, now))
+        if (key == 0 && kill_at(l, d, 0, now))
             return now + RELEASE_TIME;
         if (key != 0) { /* another session's runs, or the worker is being killed for one */
-            decide(l, SB_VERDICT_QUEUED);
+            decide(l, d, SB_VERDICT_QUEUED);
             return INT64_MAX;
         }
     }
     return now + 5 * SB_MILLISECOND < stuck ? now + 5 * SB_MILLISECOND : stuck + SB_MILLISECOND;
 }
 
-int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
+static int64_t climb(struct sb_worker_link *l, struct sb_ladder *d, uint64_t seq, int64_t due,
+                     int64_t now)
 {
-    struct sb_worker_link *l =
-        (struct sb_worker_link *)(void *)((char *)watch - offsetof(struct sb_worker_link, watch));
     struct sb_worker *w = l->worker;
-    struct sb_ladder *d = &l->ladder;
     if (atomic_load(&w->state) == SB_WORKER_DEAD)
         return INT64_MAX;
-    if (d->seq != watch->seen_seq)
-        *d = (struct sb_ladder) { .seq = watch->seen_seq };
+    if (d->seq != seq)
+        *d = (struct sb_ladder) { .seq = seq };
     if (d->killed_at) {
-        decide(l, SB_VERDICT_KILLED);
+        decide(l, d, SB_VERDICT_KILLED);
         return INT64_MAX;
     }
 
     uint64_t key = running_of(w);
-    if (!is_ours(l, key) && key && key != SB_RUNNING_KILL && !d->began) {
+    if (!is_ours(l, d, key) && key && key != SB_RUNNING_KILL && !d->began) {
         /* Behind another session's request. The order of the two words: guard.h. */
         atomic_store(&l->shared->withdrawn, d->seq);
         key = running_of(w);
-        if (!is_ours(l, key)) {
-            decide(l, SB_VERDICT_QUEUED);
+        if (!is_ours(l, d, key)) {
+            decide(l, d, SB_VERDICT_QUEUED);
             return INT64_MAX;
         }
     }
-    if (is_ours(l, key)) {
+    if (is_ours(l, d, key)) {
         d->began = true;
         d->idle_since = 0;
-        return interrupt(l, key, now);
+        return interrupt(l, d, due, key, now);
     }
-    return await_answer(l, key, now);
+    return await_answer(l, d, due, key, now);
 }
 
-void sb__deadline_explain(const struct sb_worker_link *l, struct sb_buf *text)
+int64_t sb__deadline_look(struct sb_watch *watch, int64_t now)
 {
-    const struct sb_ladder *d = &l->ladder;
+    struct sb_worker_link *l =
+        (struct sb_worker_link *)(void *)((char *)watch - offsetof(struct sb_worker_link, watch));
+    return climb(l, &l->ladder, watch->seen_seq, watch->seen_due, now);
+}
+
+int64_t sb__deadline_late(struct sb_worker_link *l, uint64_t seq, int64_t due, int64_t now)
+{
+    return climb(l, &l->late_ladder, seq, due, now);
+}
+
+void sb__deadline_explain(const struct sb_ladder *d, struct sb_buf *text)
+{
     if (!d->began) {
         sb__buf_print(text, "the worker did not begin the call%s; it was killed",
                       d->state == 'T' ? " (it was stopped)" : "");

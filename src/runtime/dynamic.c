@@ -13,7 +13,9 @@ bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, c
         sb__fail_trouble(py, at, name, &t);
         return false;
     }
-    struct sb_request q = { .plan = plan, .at = at, .flags = SB_FLAG_WAIT | flags };
+    struct sb_request q = { .plan = plan,
+                            .at = at,
+                            .flags = flags & SB_FLAG_NOTE ? flags : SB_FLAG_WAIT | flags };
     if (result[0] == 'o' && !(q.id = sb__handle_new(py))) {
         sb__fail(py, at, plan->function, SB_E_MEMORY, "out of memory");
         return false;

@@ -2,11 +2,13 @@
  *
  * The transport "inprocess": the engine runs on the calling thread, over a libpython that is loaded on the first use. One
  * interpreter a process, never finalised; `once` guards its start, and its outcome stays. Requests are executed in send;
- * receive hands out the frames of the answer. A deadline is an alarm of the monitor, whose helper thread interrupts. */
+ * receive hands out the frames of the answer; submitted calls on the link's runner (runner.c). A deadline is an alarm of the
+ * monitor, whose helper thread interrupts. */
 #include "engine/engine.h"
 #include "runtime/monitor.h"
 #include "runtime/os_linux.h"
 #include "runtime/callback.h"
+#include "runtime/runner.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,8 @@ struct inprocess_link {
     struct sb_link link; /* first */
     const struct sb_engine_api *api;
     struct sb_engine_session *session;
-    const uint8_t *answer; /* what is left of it */
+    struct sb_runner runner; /* runs submitted calls, and what is sent behind them */
+    const uint8_t *answer;   /* what is left of it */
     size_t left;
     struct sb_alarm alarm;
     bool alarmed;     /* the alarm was added */
@@ -258,6 +261,7 @@ static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link 
     l->link.session = tag;
     l->api = process.api;
     l->alarm.interrupt = interrupt;
+    sb__runner_init(&l->runner, l->api, l->session);
     *link = &l->link;
     return 0;
 }
@@ -270,14 +274,23 @@ static int refused(struct inprocess_link *l, int rc)
                 : give(&l->link.message, SB_E_MEMORY, "out of memory for the answer");
 }
 
+/* Its runner has ended. */
+static void finish(struct sb_runner *runner)
+{
+    struct inprocess_link *l =
+        (struct inprocess_link *)(void *)((char *)runner - offsetof(struct inprocess_link, runner));
+    l->api->close(l->session);
+    sb__runner_free(runner);
+    sb__buf_reset(&l->link.message);
+    sb__buf_reset(&l->link.stack);
+    sb__free(l);
+}
+
 static void free_link(struct inprocess_link *l)
 {
     if (l->alarmed)
         sb__alarm_remove(&l->alarm);
-    l->api->close(l->session);
-    sb__buf_reset(&l->link.message);
-    sb__buf_reset(&l->link.stack);
-    sb__free(l);
+    sb__runner_end(&l->runner, finish);
 }
 
 /* One request has returned. The link may be gone then: a negative code. */
@@ -305,6 +318,13 @@ static void arm(struct inprocess_link *l, int64_t due, uint64_t seq)
 static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
+    if (SB_UNLIKELY(sb__runner_wanted(&l->runner, frame))) {
+        bool done;
+        int rc = sb__runner_send(&l->runner, link, frame, size, &done);
+        l->left = 0;
+        if (rc || done)
+            return rc;
+    }
     /* A frame without the flag (RELEASE) runs under no deadline: the link's is an earlier call's. */
     bool deadline = SB_UNLIKELY(link->deadline != 0) &&
                     frame[offsetof(struct sb_frame, flags)] & SB_FLAG_DEADLINE;
@@ -346,6 +366,11 @@ static int receive_frame(struct sb_link *link, const uint8_t **frame, size_t *si
 static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, size_t size)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
+    if (SB_UNLIKELY(sb__runner_busy(&l->runner))) {
+        int failed = send_frame(link, request, size);
+        return failed ? (struct sb_answer) { NULL, (size_t)-failed }
+                      : (struct sb_answer) { l->answer, l->left };
+    }
     l->running++;
     int rc = l->api->request(l->session, request, size, &l->answer, &l->left);
     if (SB_UNLIKELY((rc = returned(l, rc)) != 0))
@@ -367,6 +392,32 @@ static void close_link(struct sb_link *link)
         free_link(l);
 }
 
+static int await_end(struct sb_link *link, uint64_t seq, int64_t until)
+{
+    return sb__runner_await(&((struct inprocess_link *)link)->runner, link, seq, until);
+}
+
+static void notify(struct sb_link *link, int fd)
+{
+    sb__runner_notify(&((struct inprocess_link *)link)->runner, fd);
+}
+
+static void cancel(struct sb_link *link, uint64_t seq, bool noted)
+{
+    (void)noted;
+    sb__runner_cancel(&((struct inprocess_link *)link)->runner, seq);
+}
+
+static bool ended(struct sb_link *link, uint64_t seq)
+{
+    return sb__runner_ended(&((struct inprocess_link *)link)->runner, seq);
+}
+
+static uint64_t running(struct sb_link *link)
+{
+    return sb__runner_running(&((struct inprocess_link *)link)->runner);
+}
+
 const struct sb_transport sb__transport_inprocess = {
     .name = "inprocess",
     .open = open_link,
@@ -375,4 +426,9 @@ const struct sb_transport sb__transport_inprocess = {
     .exchange = exchange,
     .dead = dead,
     .close = close_link,
+    .await = await_end,
+    .notify = notify,
+    .cancel = cancel,
+    .ended = ended,
+    .running = running,
 };

@@ -13,7 +13,10 @@
 pthread_mutex_t sb__monitor_lock = PTHREAD_MUTEX_INITIALIZER;
 _Atomic int64_t sb__monitor_next = INT64_MAX;
 
-static int epoll = -1, bell = -1; /* bell: an eventfd */
+static int epoll = -1;
+static struct sb_source bell = { .fd = -1 }; /* an eventfd */
+static void *heard[16]; /* what epoll has told, from the last sleep on; with the lock */
+static int heard_count;
 static bool running;
 static struct sb_job *jobs, **jobs_end = &jobs;
 static struct sb_watch *watches;
@@ -22,7 +25,7 @@ static bool helping;                                       /* that thread runs *
 
 void sb__monitor_wake(void)
 {
-    sb__os_eventfd_add(bell);
+    sb__os_eventfd_add(bell.fd);
 }
 
 void sb__monitor_run(struct sb_job *job)
@@ -41,6 +44,9 @@ int sb__monitor_add_source(struct sb_source *source)
 void sb__monitor_remove_source(struct sb_source *source)
 {
     sb__os_epoll_remove(epoll, source->fd);
+    for (int i = 0; i < heard_count; i++) /* it may be freed before its turn */
+        if (heard[i] == source)
+            heard[i] = NULL;
 }
 
 void sb__monitor_add_watch(struct sb_watch *w)
@@ -104,23 +110,23 @@ static void *monitor(void *unused)
         atomic_store(&sb__monitor_next, next);
         pthread_mutex_unlock(&sb__monitor_lock);
 
-        void *ready[16];
+        void *ready[16] = { NULL };
         int n = sb__os_epoll_wait(epoll, ready, 16, next);
 
         pthread_mutex_lock(&sb__monitor_lock);
-        for (int i = 0; i < n; i++) {
-            struct sb_source *source = ready[i];
+        memcpy(heard, ready, sizeof heard);
+        heard_count = n;
+        for (int i = 0; i < heard_count; i++) {
+            struct sb_source *source = heard[i];
             if (source)
                 source->ready(source);
-            else
-                sb__os_eventfd_drain(bell);
         }
+        heard_count = 0;
     }
     return NULL;
 }
 
-/* A thread with all signals blocked: the program's handlers run on the program's threads. */
-static int start_thread(void *(*run)(void *), size_t stack)
+int sb__thread_start(void *(*run)(void *), void *arg, size_t stack, pthread_t *joinable)
 {
     pthread_attr_t attr;
     pthread_t thread;
@@ -128,18 +134,26 @@ static int start_thread(void *(*run)(void *), size_t stack)
     int e = pthread_attr_init(&attr);
     if (e)
         return -e;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (!joinable)
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_attr_setstacksize(&attr, stack);
-    e = pthread_create(&thread, &attr, run, NULL);
-    if (e == EINVAL) { /* the program's thread-local variables take more: they are on the stack */
+    if (stack)
+        pthread_attr_setstacksize(&attr, stack);
+    e = pthread_create(joinable ? joinable : &thread, &attr, run, arg);
+    if (e == EINVAL &&
+        stack) { /* the program's thread-local variables take more: they are on the stack */
         pthread_attr_setstacksize(&attr, stack + (size_t)8 * 1024 * 1024);
-        e = pthread_create(&thread, &attr, run, NULL);
+        e = pthread_create(joinable ? joinable : &thread, &attr, run, arg);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return -e;
+}
+
+static void drain(struct sb_source *source)
+{
+    sb__os_eventfd_drain(source->fd);
 }
 
 int sb__monitor_start(void)
@@ -150,14 +164,14 @@ int sb__monitor_start(void)
     int e = 0;
     if (!running) {
         epoll = sb__os_epoll();
-        bell = sb__os_eventfd();
-        e = epoll < 0 ? epoll : bell < 0 ? bell : sb__os_epoll_add(epoll, bell, NULL);
+        bell = (struct sb_source) { sb__os_eventfd(), drain };
+        e = epoll < 0 ? epoll : bell.fd < 0 ? bell.fd : sb__os_epoll_add(epoll, bell.fd, &bell);
         if (!e)
-            e = start_thread(monitor, (size_t)128 * 1024);
+            e = sb__thread_start(monitor, NULL, (size_t)128 * 1024, NULL);
         running = !e;
         if (e) {
             sb__os_close(&epoll);
-            sb__os_close(&bell);
+            sb__os_close(&bell.fd);
         }
     }
     pthread_mutex_unlock(&sb__monitor_lock);
@@ -204,7 +218,7 @@ static int64_t ring(struct sb_watch *w, int64_t now)
         *ringing_end = alarm;
         ringing_end = &alarm->next;
     }
-    if (!helping && start_thread(help, (size_t)512 * 1024))
+    if (!helping && sb__thread_start(help, NULL, (size_t)512 * 1024, NULL))
         return now + 10 * SB_MILLISECOND;
     helping = true;
     return now + SB_SECOND / 2;

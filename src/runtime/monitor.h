@@ -17,6 +17,11 @@ SB_MUST_USE int sb__monitor_start(void);
 
 extern pthread_mutex_t sb__monitor_lock;
 
+/* Starts a thread with all signals blocked: the program's handlers run on the program's threads. `stack`: bytes, 0: as
+ * usual. *joinable: the thread, to be joined; NULL: it is detached. 0 or -errno. */
+SB_MUST_USE int sb__thread_start(void *(*run)(void *), void *arg, size_t stack,
+                                 pthread_t *joinable);
+
 /* Something to be done on the monitor's thread. */
 struct sb_job {
     struct sb_job *next;

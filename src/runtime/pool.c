@@ -193,7 +193,9 @@ static void gone(struct sb_source *source)
     sb__os_kill_group(w->pid); /* its children; its number is not free until it is reaped */
     w->status = sb__os_reap(w->source.fd);
     sb__monitor_remove_source(&w->source);
+    sb__monitor_remove_source(&w->bell);
     sb__os_close(&w->source.fd);
+    sb__os_close(&w->bell.fd);
     sb__os_close(&w->lifeline);
     alive--;
     w->why.len = 0;
@@ -263,6 +265,11 @@ static int start(struct sb_worker *w, const char **what)
     if ((e = sb__os_socketpair(life)))
         goto done;
 
+    *what = "an eventfd";
+    if ((e = w->bell.fd = sb__os_eventfd()) < 0 || (e = sb__monitor_add_source(&w->bell)))
+        goto done;
+    w->control->bell = 6; /* as sb__os_spawn hands it on */
+
     *what = "memory";
     while (place->python_path && place->python_path[n])
         n++;
@@ -279,9 +286,9 @@ static int start(struct sb_worker *w, const char **what)
 
     *what = "a process";
     w->oom_kills = sb__os_oom_kills();
-    const int fds[] = { lanes, w->dump, life[1] };
+    const int fds[] = { lanes, w->dump, life[1], w->bell.fd };
     pid_t pid;
-    if ((e = sb__os_spawn(argv, fds, 3, &pid))) {
+    if ((e = sb__os_spawn(argv, fds, 4, &pid))) {
         if (e == -ENOENT || e == -ENOEXEC || e == -EACCES) /* though it is an executable file */
             sb__buf_print(&w->why, "%s cannot be run: %s", python,
                           e == -ENOEXEC ? "it is not a program of this machine"
@@ -310,8 +317,12 @@ done:
     sb__os_close(&lanes);
     sb__os_close(&life[0]);
     sb__os_close(&life[1]);
-    if (e)
+    if (e) {
         sb__os_close(&w->lifeline);
+        if (w->bell.fd >= 0)
+            sb__monitor_remove_source(&w->bell);
+        sb__os_close(&w->bell.fd);
+    }
     return e < 0 ? e : 0;
 }
 
@@ -389,9 +400,10 @@ static struct sb_worker *worker_of(struct sb_pool *pool)
     if (!w)
         return NULL;
     w->pool = pool;
-    w->dump = w->lifeline = w->source.fd = -1;
+    w->dump = w->lifeline = w->source.fd = w->bell.fd = -1;
     w->status = SB_UNKNOWN;
     w->source.ready = gone;
+    w->bell.ready = sb__worker_rung;
     w->spawn.run = spawn;
     w->start.look = late;
     w->next = pool->workers;

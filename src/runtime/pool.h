@@ -32,6 +32,8 @@ struct sb_worker {
 
     struct sb_control *control; /* mapped until the record is freed; NULL: never started */
     int dump, lifeline;
+    struct sb_source
+        bell; /* an eventfd: a lane has news for a session that sleeps on its descriptor */
     pid_t pid;
     _Atomic uint32_t state; /* read without the lock; a futex */
     _Atomic uint32_t

@@ -71,7 +71,7 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
                     q->flags & SB_FLAG_DEFINE || py->serving ||
                     py->seq - py->answered >= SB_IN_FLIGHT - 2))
         return sb__request_send_slow(py, q, answer);
-    uint64_t seq = ++py->seq;
+    uint64_t seq = sb__next_seq(py);
     sb__frame_head(b->ptr, b->len, q->flags, py, seq, q->id);
     struct sb_sent *sent = &py->sent[seq % SB_IN_FLIGHT];
     sent->id = q->id;

@@ -200,6 +200,8 @@ sb_session *(sb_open)(const sb_options *options)
     }
     py->released_cap = SB_RELEASES_HELD;
     py->engine_counter = 1;
+    pthread_mutex_init(&py->futures.lock, NULL);
+    py->futures.fd = -1;
     if (HAS(options, user)) {
         py->timeout = options->timeout;
         py->exit_on_error = options->exit_on_error;
@@ -237,10 +239,12 @@ bool sb__attach(sb_session *py, const sb_site *at, const char *function)
     int rc = b->failed ? -SB_E_MEMORY : py->transport->open(&py->place, py->tag, &py->link, &why);
     if (rc == 0) {
         py->link->owner = py;
-        py->answered = ++py->seq; /* nothing is in flight on a new link */
+        py->answered = sb__next_seq(py); /* nothing is in flight on a new link */
         memcpy(b->ptr, &head.size, sizeof head.size);
         rc = py->transport->send(py->link, b->ptr, b->len);
-        if (rc) {
+        if (rc == 0) {
+            sb__futures_reach(py);
+        } else {
             sb__buf_put(&why, py->link->message.ptr, py->link->message.len);
             py->transport->close(py->link);
             py->link = NULL;
@@ -272,7 +276,7 @@ static void detach(sb_session *py)
                              .flags = SB_FLAG_WAIT | SB_FLAG_DEADLINE,
                              .session = py->tag,
                              .epoch = py->epoch,
-                             .seq = ++py->seq };
+                             .seq = sb__next_seq(py) };
     const uint8_t *frame;
     size_t size;
     py->link->deadline =
@@ -290,6 +294,7 @@ static void detach(sb_session *py)
             else if (answer.kind == SB_FRAME_DROP)
                 sb__callback_take_drops(py, &body);
         }
+    sb__futures_unreach(py);
     py->transport->close(py->link);
     py->link = NULL;
 }
@@ -308,6 +313,7 @@ static void free_session(sb_session *py)
     sb__free(py->released);
     sb__free(py->handles.places);
     sb__free(py->defined);
+    sb__futures_free(py);
     py->ends = py->depth + py->usings;
     if (py->ends)
         sb__closed_add(py);
@@ -343,7 +349,9 @@ int sb_close(sb_session *py)
         sb__leave(py);
         return 1;
     }
-    bool failed = py->failed || !sb__settle(py);
+    bool was = py->failed, cancelled = sb__futures_end(py), failed = was || !sb__settle(py);
+    if (cancelled && !was && failed && py->error.code == SB_E_CANCELLED)
+        failed = false; /* by this */
     if (failed && !py->looked && !py->quiet)
         sb__error_print(&py->error, stderr);
     uint32_t misuse = atomic_load(&py->misuse);

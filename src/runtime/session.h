@@ -61,6 +61,19 @@ struct sb_functions {
     bool drops;                                   /* one of them is being dropped */
 };
 
+/* A submitted call that nobody has waited for. */
+struct sb_future {
+    uint64_t id, seq;
+};
+struct sb_futures {
+    pthread_mutex_t lock;     /* for what sb_cancel reads: the next two, and what they hold */
+    struct sb_link *reach;    /* the session's link, or NULL */
+    struct sb_future *places; /* SB_IN_FLIGHT of them, or NULL; oldest first */
+    uint32_t count;           /* changed with the lock */
+    uint64_t synced;          /* the last SYNC with NOTE */
+    int fd;                   /* of sb_fd, or -1 */
+};
+
 struct sb_session {
     _Atomic uint32_t busy;        /* enum sb_busy */
     _Atomic uint32_t misuse;      /* calls of a second thread that were turned away */
@@ -120,7 +133,34 @@ struct sb_session {
     bool stashed; /* a callback has ended, whose call was answered meanwhile: in `stash` */
     struct sb_buf stash;
     bool closing; /* sb_close runs */
+
+    struct sb_futures futures;
 };
+
+/* Numbers a request. Another thread may look, in sb_cancel. */
+static inline uint64_t sb__next_seq(sb_session *py)
+{
+    uint64_t seq = py->seq + 1;
+    __atomic_store_n(&py->seq, seq, __ATOMIC_RELAXED);
+    return seq;
+}
+
+/* ---- future.c ---- */
+
+/* Before a call is submitted: there is room for it among those in flight. False: the session has failed. */
+bool sb__futures_room(sb_session *py, const sb_site *at, const char *function);
+/* `fn` with an object as its result, whatever it returns; lives as long as the process. NULL: the session has failed. */
+const sb_fn *sb__submit_form(sb_session *py, const sb_site *at, const sb_fn *fn);
+/* The last request was a submitted call, whose result is `id`. */
+void sb__futures_add(sb_session *py, uint64_t id);
+/* Forgets those that somebody has waited for, and says on the descriptor whether others have ended. */
+void sb__futures_look(sb_session *py);
+/* The session has got a link, or is about to lose it: sb_cancel may use it in between. */
+void sb__futures_reach(sb_session *py);
+void sb__futures_unreach(sb_session *py);
+/* sb_close: cancels what has not ended. True if there was such a call: it is waited for, but not for ever. */
+bool sb__futures_end(sb_session *py);
+void sb__futures_free(sb_session *py);
 
 /* ---- process.c ---- */
 
@@ -172,12 +212,15 @@ static inline bool sb__enter(sb_session *py)
 /* All that a call would have to look at before it may go the short way (typed.c) is looked at when the session is left, and
  * told by the word that the next call must look at anyway. */
 void sb__drop_functions(sb_session *py); /* callback.c */
+void sb__futures_look(sb_session *py);   /* future.c */
 static inline void sb__leave(sb_session *py)
 {
+    if (SB_UNLIKELY(py->futures.count))
+        sb__futures_look(py);
     if (SB_UNLIKELY(py->functions.dropping != NULL))
         sb__drop_functions(py);
     bool calm = py->link && !py->serving && !py->failed && !py->released_len &&
-                !(py->timeout > 0) && py->plans.sites && !py->out.failed &&
+                !(py->timeout > 0) && py->plans.sites && !py->futures.count && !py->out.failed &&
                 py->out.cap >= SB_OUT_LEAST && py->out.cap <= SB_OUT_MOST;
     atomic_store_explicit(&py->busy,
                           calm          ? SB_CALM
@@ -255,6 +298,8 @@ void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,
                       const struct sb_trouble *t);
 /* Waits for the calls in flight. False: the session has failed. */
 bool sb__settle(sb_session *py);
+/* Sends a SYNC whose end is noted (py->futures.synced). False: there was no room, and all is settled, or it failed. */
+bool sb__sync_noted(sb_session *py, const sb_site *at);
 /* An answer that makes no sense: SB_E_PROTOCOL, and the link is cut. */
 void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, const char *what);
 /* What Python printed, in the body of an OUTPUT frame, on C's streams. False: it makes no sense. */
@@ -265,7 +310,7 @@ bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
 
 /* ---- dynamic.c ---- */
 
-/* Calls by name; the result as `result` says ("v", "V", "w", "s", ...). */
+/* Calls by name; the result as `result` says ("v", "V", "w", "s", ...). Waits, unless `flags` has SB_FLAG_NOTE. */
 bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
                  const sb_value *first, sb_args args, uint8_t flags, sb_value *v);
 

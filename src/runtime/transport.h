@@ -28,6 +28,7 @@ struct sb_link {
     uint64_t
         floor;   /* requests up to this one are not meant: they wait while a callback runs; or 0 */
     void *owner; /* the session */
+    uint64_t about; /* the request that a failure is about, as far as the transport knows; or 0 */
     /* What to tell the user when receive or send fails. Valid until the next call with this link.
      */
     struct sb_buf message; /* NUL-terminated text */
@@ -67,6 +68,22 @@ struct sb_transport {
      * same (`floor`: the link's for it), until the callback ends: then `deadline` is 0. NULL: nothing
      * to do. */
     void (*lend)(struct sb_link *link, uint64_t floor);
+
+    /* ---- requests with SB_FLAG_NOTE (future.c) ---- */
+
+    /* Waits until the request `seq`, sent with NOTE, has ended, or until `until` (CLOCK_MONOTONIC ns;
+     * INT64_MAX: for ever; 0: only looks). 1: it has; 0: not yet; or as receive. */
+    int (*await)(struct sb_link *link, uint64_t seq, int64_t until);
+    /* From now on adds 1 to the eventfd `fd` whenever such a request ends, and when the other end is
+     * gone. */
+    void (*notify)(struct sb_link *link, int fd);
+    /* Cancels the request `seq`: raises in it if it runs. `noted`: it was sent with NOTE; if it has not
+     * begun, it never will. Any thread, while the link is open. */
+    void (*cancel)(struct sb_link *link, uint64_t seq, bool noted);
+    /* Whether the request, sent with NOTE, has ended. Any thread, while the link is open. */
+    bool (*ended)(struct sb_link *link, uint64_t seq);
+    /* The request of the session that is running, or 0. Any thread, while the link is open. */
+    uint64_t (*running)(struct sb_link *link);
 };
 
 /* The links whose callbacks this thread runs, innermost first. */

@@ -223,7 +223,7 @@ static void fail_plan(sb_session *py, const sb_fn *fn, const sb_site *site,
 static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_fn *fn,
                                                       const sb_site *site, const sb_slot *args,
                                                       uint64_t *id, const struct sb_plan **plan_out,
-                                                      struct sb_reader *answer)
+                                                      struct sb_reader *answer, uint8_t flags)
 {
     struct sb_trouble t;
     t.code = SB_OK; /* not its text: that is long, and this is the hot path */
@@ -234,7 +234,11 @@ static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_f
     }
     *plan_out = plan;
     /* A call may lead to callbacks, which only one who waits can serve. */
-    struct sb_request q = { plan, site, plan->waits || py->functions.alive ? SB_FLAG_WAIT : 0, 0 };
+    struct sb_request q = { plan, site,
+                            flags                                ? flags
+                            : plan->waits || py->functions.alive ? SB_FLAG_WAIT
+                                                                 : 0,
+                            0 };
     answer->p = NULL;
     if (plan->object && !(q.id = sb__handle_new(py))) {
         sb__fail(py, site, plan->function, SB_E_MEMORY, "out of memory");
@@ -385,7 +389,7 @@ static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, 
     uint64_t id;
     if (SB_UNLIKELY(py->failed)) {
         sb__skip(py);
-    } else if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r))) {
+    } else if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r, 0))) {
         if (plan->is_plain)
             sb__plan_site_sent(&py->plans, fn, site->given, plan, py->attached);
         if (SB_LIKELY(r.p != NULL))
@@ -477,7 +481,7 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
         return;
     }
     size_t size = (size_t)(p - (uint8_t *)h);
-    uint64_t seq = ++py->seq;
+    uint64_t seq = sb__next_seq(py);
     sb__frame_head(h, size, SB_FLAG_WAIT, py, seq, 0);
     py->link->deadline = 0;
     struct sb_answer a = py->exchange(py->link, (const uint8_t *)h, size);
@@ -534,7 +538,7 @@ sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const s
         struct sb_reader r;
         uint64_t id;
         struct sb_head h;
-        if (run(py, fn, site, args, &id, &plan, &r)) {
+        if (run(py, fn, site, args, &id, &plan, &r, 0)) {
             o.id = id;
             if (r.p && plan->result[0].optional) {
                 if (!sb__read_head(&r, &h) || h.major != SB_MAJOR_SIMPLE ||
@@ -598,7 +602,7 @@ void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slo
     const struct sb_plan *plan;
     struct sb_reader r;
     uint64_t id, n;
-    if (run(py, fn, site, args, &id, &plan, &r)) {
+    if (run(py, fn, site, args, &id, &plan, &r, 0)) {
         memset(result, 0, plan->result_size);
         bool ok = sb__read_count(&r, SB_MAJOR_ARRAY, &n) && n == plan->result_count;
         if (!ok)
@@ -612,6 +616,29 @@ void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slo
         zero_struct(fn, py, result);
     }
     sb__leave(py);
+}
+
+sb_object sb_run_submit(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    if (!py)
+        return (sb_object) { 0 };
+    sb_object o = sb__failed_object(py);
+    if (!site)
+        site = &nowhere;
+    if (!sb__enter(py))
+        return o;
+    const struct sb_plan *plan;
+    struct sb_reader r;
+    uint64_t id;
+    if (py->failed) {
+        sb__skip(py);
+    } else if ((fn = sb__submit_form(py, site, fn)) && sb__futures_room(py, site, fn->name) &&
+               run(py, fn, site, args, &id, &plan, &r, SB_FLAG_NOTE)) {
+        sb__futures_add(py, id);
+        o.id = id;
+    }
+    sb__leave(py);
+    return o;
 }
 
 sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v)

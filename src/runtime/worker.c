@@ -77,12 +77,15 @@ static int died(struct sb_worker_link *l)
     if (atomic_load(&w->state) == SB_WORKER_DEAD)
         status = w->status;
     uint32_t killed = atomic_load(&w->killed);
-    bool ours = killed == l->base.session && l->ladder.killed_at && l->base.deadline &&
-                l->ladder.seq == l->base.deadline_seq;
+    l->base.about = atomic_load(&l->shared->noted) + 1;
+    const struct sb_ladder *ladder = l->late_ladder.killed_at ? &l->late_ladder : &l->ladder;
+    bool ours =
+        killed == l->base.session && ladder->killed_at &&
+        (ladder == &l->late_ladder || (l->base.deadline && ladder->seq == l->base.deadline_seq));
     struct sb_buf *text = &l->base.message;
     text->len = 0;
     if (ours) {
-        sb__deadline_explain(l, text);
+        sb__deadline_explain(ladder, text);
     } else if (killed) {
         sb__buf_print(text, "the worker was ended because another call did not end when its time "
                             "ran out");
@@ -96,16 +99,17 @@ static int died(struct sb_worker_link *l)
 }
 
 /* The monitor has decided about the request that is being waited for. */
-static int judged(struct sb_worker_link *l, enum sb_verdict verdict)
+static int judged(struct sb_worker_link *l, const struct sb_ladder *ladder, enum sb_verdict verdict)
 {
     struct sb_buf *text = &l->base.message;
     text->len = 0;
+    l->base.about = atomic_load(&l->shared->noted) + 1;
     pthread_mutex_lock(&sb__monitor_lock);
     if (verdict == SB_VERDICT_QUEUED) {
         sb__buf_print(text, "its time ran out while it was queued behind another call in the same "
                             "worker");
     } else {
-        sb__deadline_explain(l, text);
+        sb__deadline_explain(ladder, text);
         sb__buf_print(text, ", but has not ended yet");
         sb__worker_stack(l->worker, &l->base.stack);
     }
@@ -186,9 +190,12 @@ static bool spin(struct sb_worker_link *l, size_t room)
 
 static int trouble(struct sb_worker_link *l)
 {
-    uint64_t verdict = atomic_load(&l->verdict);
+    uint64_t verdict = atomic_load(&l->verdict), late = atomic_load(&l->late);
     if (SB_UNLIKELY(verdict) && l->base.deadline && verdict >> 2 == l->base.deadline_seq)
-        return judged(l, (enum sb_verdict)(verdict & 3));
+        return judged(l, &l->ladder, (enum sb_verdict)(verdict & 3));
+    if (SB_UNLIKELY(late) &&
+        late >> 2 > atomic_load(&l->shared->noted)) /* it has not ended after all */
+        return judged(l, &l->late_ladder, (enum sb_verdict)(late & 3));
     return SB_UNLIKELY(is_dead(l)) ? died(l) : 0;
 }
 
@@ -196,6 +203,16 @@ static void arm(struct sb_worker_link *l, int64_t due, uint64_t seq, uint64_t fl
 {
     atomic_store(&l->floor, floor);
     sb__watch_arm(&l->watch, due, seq);
+}
+
+int sb__worker_trouble(struct sb_worker_link *l)
+{
+    return l->failed ? l->failed : trouble(l);
+}
+
+void sb__worker_sleeps(int change)
+{
+    atomic_fetch_add_explicit(&sleeping, change, memory_order_relaxed);
 }
 
 /* Sleeps until there are news. 0, or the failure. */
@@ -298,6 +315,11 @@ static int worker_send(struct sb_link *link, const uint8_t *frame, size_t size)
         return busy(l);
     if (SB_UNLIKELY(frame[offsetof(struct sb_frame, kind)] == SB_FRAME_CLOSE))
         note_close(l, frame);
+    if (SB_UNLIKELY(frame[offsetof(struct sb_frame, flags)] & SB_FLAG_NOTE) && link->deadline) {
+        int rc = sb__worker_due(l, link->deadline_seq, link->deadline);
+        if (rc)
+            return rc;
+    }
     size_t done = sb__ring_write(&l->req, frame, size, true);
     while (SB_UNLIKELY(done < size)) { /* larger than the room that there is: in parts */
         if (l->req.broken)
@@ -414,6 +436,7 @@ static void free_link(struct sb_worker_link *l)
     sb__buf_reset(&l->in.buf);
     sb__buf_reset(&l->base.message);
     sb__buf_reset(&l->base.stack);
+    sb__free(l->dues);
     sb__free(l);
     sb__worker_unref(w);
 }
@@ -422,10 +445,12 @@ void sb__links_died(struct sb_worker *w)
 {
     for (struct sb_worker_link *l = w->links, *next; l; l = next) {
         next = l->next;
-        if (l->parked)
+        if (l->parked) {
             free_link(l);
-        else
+        } else {
             sb__lane_wake(l);
+            sb__worker_tell(l);
+        }
     }
 }
 
@@ -497,6 +522,10 @@ static int worker_open(const struct sb_place *place, uint32_t tag, struct sb_lin
     l->req = sb__ring(w->control, l->lane, false, true);
     l->rep = sb__ring(w->control, l->lane, true, false);
     atomic_store(&l->shared->withdrawn, 0);
+    atomic_store(&l->shared->revoked, 0);
+    atomic_store(&l->shared->notify, 0);
+    atomic_store(&l->shared->noted, 0); /* of the session before: the worker is through with it */
+    l->notify_fd = -1;
     l->watch.look = sb__deadline_look;
     l->next = w->links;
     if (w->links)
@@ -534,6 +563,7 @@ static void worker_close(struct sb_link *link)
         return; /* the parent's: the child leaves it alone */
     pthread_mutex_lock(&sb__monitor_lock);
     sb__monitor_remove_watch(&l->watch);
+    sb__worker_forget(l);
     if (atomic_load(&l->worker->state) == SB_WORKER_DEAD || l->let_go || through(l)) {
         free_link(l);
     } else {
@@ -563,4 +593,9 @@ const struct sb_transport sb__transport_worker = {
     .reject = worker_reject,
     .close = worker_close,
     .lend = worker_lend,
+    .await = sb__worker_await,
+    .notify = sb__worker_notify,
+    .cancel = sb__worker_cancel,
+    .ended = sb__worker_ended,
+    .running = sb__worker_running,
 };

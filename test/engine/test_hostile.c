@@ -260,7 +260,7 @@ static void test_headers(void **state)
         { { .kind = 3, .session = 95, .seq = 1 }, "a frame whose header makes no sense" },
         { { .kind = 3, .session = 94, .seq = 0 }, "a frame whose header makes no sense" },
         { { .kind = 3, .session = 94, .seq = 1ul << 48 }, "a frame whose header makes no sense" },
-        { { .kind = 3, .flags = 16, .session = 94, .seq = 9 },
+        { { .kind = 3, .flags = 128, .session = 94, .seq = 9 },
           "a frame whose header makes no sense" },
         { { .kind = 3, .segments = 1, .session = 94, .seq = 9 },
           "a frame whose header makes no sense" },
