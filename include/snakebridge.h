@@ -695,6 +695,54 @@ SB_API void sb_using_end_(sb_used *used);
         py, SB_STRUCT_(sb_using, .size = sizeof(sb_using), .site = { __FILE__, "", __LINE__ },     \
                        __VA_ARGS__))
 
+/* ---- iteration -------------------------------------------------------------------------------------------------- */
+
+/* SB_FOR(py, T, item, iterable) ...: for item in iterable. T: double, int64_t, bool, sb_str, sb_bytes, sb_value, sb_object
+ * or a generated class; an item of another type is SB_E_TYPE. `iterable` is an object or a value held in C (a dict gives
+ * its keys). Each turn is a scope: sb_keep moves a result out of the loop. It ends at an error, too. break, continue,
+ * return and goto work; leaving early closes a generator at once, so that its `finally` runs.
+ *   SB_FOR(py, sb_str, line, sb_call(py, "builtins.open", "log.txt"))
+ *       puts(line.ptr);
+ * Items are fetched ahead: 1, 2, 4 ... 256 at once, up to about 16 KiB and 1 ms of Python. Options follow: `.lazy = true`
+ * runs each step only when its item is due; `.of = "module:Class"` is the class that handles must have. */
+#define SB_FOR(py, T, name, iterable, ...)                                                         \
+    for (sb_iter name##_iter_ SB_AUTO_(sb_iter_end_) =                                             \
+             sb_iter_begin_(py,                                                                    \
+                            SB_STRUCT_(sb_for, .size = sizeof(sb_for),                             \
+                                       .site = { __FILE__, "", __LINE__ }, __VA_ARGS__),           \
+                            SB(iterable), SB_TYPE_(T));                                            \
+         !name##_iter_.turn && sb_iter_next_(&name##_iter_);)                                      \
+        for (T name SB_UNUSED_ = *(const T *)(const void *)&name##_iter_.item; name##_iter_.turn;  \
+             name##_iter_.turn = false)
+typedef struct sb_for {
+    size_t size;    /* set by the macro */
+    sb_site site;   /* set by the macro */
+    bool lazy;      /* never fetch ahead */
+    const char *of; /* class of the items, or NULL: any */
+} sb_for;
+typedef struct sb_iter {
+    sb_session *py;
+    struct sb_iteration_ *state; /* NULL: there is nothing to do */
+    bool turn;                   /* still set in front of a turn: the last one was left by break */
+    union {
+        double d;
+        int64_t i;
+        bool b;
+        sb_str s;
+        sb_bytes y;
+        sb_value v;
+        sb_object o;
+    } item;
+} sb_iter;
+SB_API sb_iter sb_iter_begin_(sb_session *py, const sb_for *options, sb_value iterable, char type);
+SB_API bool sb_iter_next_(sb_iter *it);
+SB_API void sb_iter_end_(sb_iter *it);
+
+/* One step of an iterator or generator: true, and its item is in *item. False at its end; then *item is the generator's
+ * return value (None for other iterators). False after an error, with SB_FAILED_. */
+#define sb_next(py, iterator, item) sb_next_(py, SB_SITE_(""), SB(iterator), item)
+SB_API bool sb_next_(sb_session *py, const sb_site *at, sb_value iterator, sb_value *item);
+
 /* ---- the process ------------------------------------------------------------------------------------------------ */
 
 /* Where the library reports what belongs to no call (use by two threads, a worker that died idle). `level` as in
@@ -779,6 +827,27 @@ template <class T> constexpr sb_dtype dtype()
                                       : sizeof(T) == 4 ? 2
                                                        : 3));
 }
+template <class T> constexpr char type()
+{
+    if constexpr (std::is_same_v<T, double>)
+        return 'd';
+    else if constexpr (std::is_same_v<T, bool>)
+        return 'b';
+    else if constexpr (std::is_integral_v<T> && std::is_signed_v<T> && sizeof(T) == 8)
+        return 'i';
+    else if constexpr (std::is_same_v<T, sb_str>)
+        return 's';
+    else if constexpr (std::is_same_v<T, sb_bytes>)
+        return 'y';
+    else if constexpr (std::is_same_v<T, sb_value>)
+        return 'v';
+    else {
+        static_assert(sizeof(T) == sizeof(sb_object) &&
+                          (std::is_same_v<T, sb_object> || std::is_union_v<T>),
+                      "SB_FOR: there are no items of this type");
+        return 'o';
+    }
+}
 template <class T> sb_array view(T *p, std::initializer_list<int64_t> d)
 {
     return sb_array_view_(const_cast<std::remove_const_t<T> *>(p), dtype<std::remove_const_t<T>>(),
@@ -790,6 +859,7 @@ template <class T> sb_array view(T *p, std::initializer_list<int64_t> d)
     (::sb_::addr(T { .site = { __FILE__, text, __LINE__ }, __VA_ARGS__ }))
 #define SB_ARGS_(...) (static_cast<sb_args>(::sb_::args(__VA_ARGS__)))
 #define SB_STRUCT_(T, ...) (::sb_::addr(T { __VA_ARGS__ }))
+#define SB_TYPE_(T) (::sb_::type<T>())
 #define SB_DTYPE_(T) (::sb_::dtype<std::remove_cv_t<T>>())
 #define SB_ARRAY(ptr, ...) (::sb_::view(ptr, { __VA_ARGS__ }))
 #else
@@ -861,6 +931,12 @@ static inline __attribute__((always_inline)) sb_value sb_wrap_(const void *p, in
     const int *: SB_INT32, const unsigned *: SB_UINT32, const long *: SB_INT64, const unsigned long *: SB_UINT64,    \
     const long long *: SB_INT64, const unsigned long long *: SB_UINT64, const float *: SB_FLOAT32,                   \
     const double *: SB_FLOAT64)
+/* The type of SB_FOR's items. */
+#define SB_TYPE_(T) (__extension__({                                                                                 \
+    _Static_assert(SB_TYPE_CODE_(T), "SB_FOR: there are no items of this type"); SB_TYPE_CODE_(T); }))
+#define SB_TYPE_CODE_(T) ((char)_Generic((T *)0, double *: 'd', long *: 'i', long long *: 'i', bool *: 'b', sb_str *: 's', \
+    sb_bytes *: 'y', sb_value *: 'v', sb_object *: 'o',                                                              \
+    default: __builtin_classify_type(*(T *)0) == 13 && sizeof(T) == sizeof(sb_object) ? 'o' : 0))
 /* SB_ARRAY(buffer, rows, cols): a view of C memory, with the element type taken from the pointer. */
 #define SB_ARRAY(ptr, ...) \
     sb_array_view_((void *)(ptr), SB_DTYPE_(__typeof__(*(ptr))), \

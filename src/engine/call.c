@@ -9,6 +9,7 @@
 #include "engine/codec.h"
 #include "engine/error.h"
 #include "engine/output.h"
+#include "engine/iterate.h"
 #include "engine/perform.h"
 
 #define ANSWER_KEPT (1u << 20) /* bytes of the answer's buffer that outlive it */
@@ -202,7 +203,8 @@ static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, str
 {
     s->first_new = s->counter;
     sb__answer_begin(s);
-    int rc = sb__encode(s, &s->answer, plan, result, h->id);
+    int rc = SB_UNLIKELY(plan->op == 'n') ? sb__stream_encode(&s->answer, result)
+                                          : sb__encode(s, &s->answer, plan, result, h->id);
     Py_DECREF(result);
     if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
         rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,

@@ -30,6 +30,10 @@ static inline int sb__encode(struct sb_engine_session *s, struct sb_buf *b, stru
     return sb__encode_any(s, b, plan, o, id);
 }
 
+/* The same with a type of its own, `spec`: one of several. The engine chooses the ids. */
+int sb__encode_item(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                    struct sb_spec *spec, PyObject *o) SB_MUST_USE;
+
 /* Appends an integer of any size. 0, or -1 with an exception. */
 int sb__encode_int(struct sb_buf *b, PyObject *o) SB_MUST_USE;
 

@@ -272,6 +272,12 @@ done:
     return rc;
 }
 
+int sb__encode_item(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                    struct sb_spec *spec, PyObject *o)
+{
+    return put_result(s, b, plan, spec, o, 0, true);
+}
+
 int sb__encode_any(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
                    PyObject *o, uint64_t id)
 {

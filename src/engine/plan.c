@@ -375,8 +375,10 @@ static bool read_operation(struct sb_target *plan, struct sb_reader *r)
 {
     const char *last = last_component(plan->name);
     bool named = plan->op == '=' || *last;
-    if (!named || !strchr("fmgscxke=F", plan->op))
+    if (!named || !strchr("fmgscxke=Finq", plan->op))
         return sb__read_fail(r, "a plan with an operation that does not exist, or without a name");
+    if (plan->op == 'n' && (plan->result.code != '(' || plan->result.count != 1))
+        return sb__read_fail(r, "a batch of items without the type of one");
     if (strchr("mgs", plan->op) || (plan->op == 'c' && last != plan->name)) {
         if (!(plan->member = PyUnicode_InternFromString(last)))
             return false;

@@ -3,24 +3,12 @@
  * Calls by name: sb_call and what is made of it (attributes, items, operators, text). They always wait. */
 #include "runtime/request.h"
 
-bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
-                 const sb_value *first, sb_args args, uint8_t flags, sb_value *v)
+bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *plan,
+                      const sb_value *first, sb_args args, uint8_t flags, uint64_t id,
+                      struct sb_reader *answer)
 {
     struct sb_trouble t = { 0 };
-    *v = sb_of_kind_(SB_FAILED_);
-    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, args, &t);
-    if (!plan) {
-        sb__fail_trouble(py, at, name, &t);
-        return false;
-    }
-    struct sb_request q = { .plan = plan,
-                            .at = at,
-                            .flags = flags & SB_FLAG_NOTE ? flags : SB_FLAG_WAIT | flags };
-    if (result[0] == 'o' && !(q.id = sb__handle_new(py))) {
-        sb__fail(py, at, plan->function, SB_E_MEMORY, "out of memory");
-        return false;
-    }
-    struct sb_reader answer;
+    struct sb_request q = { .plan = plan, .at = at, .flags = flags, .id = id };
     bool ok = sb__request_begin(py, &q);
     if (ok) {
         size_t places = first != NULL;
@@ -45,13 +33,35 @@ bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, c
         if (!ok)
             sb__fail_trouble(py, at, plan->function, &t);
     }
-    if (!ok || !sb__request_send(py, &q, &answer)) {
-        if (q.id)
-            sb__handle_fail(py, q.id);
+    if (ok && sb__request_send(py, &q, answer))
+        return true;
+    if (id)
+        sb__handle_fail(py, id);
+    return false;
+}
+
+bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
+                 const sb_value *first, sb_args args, uint8_t flags, sb_value *v)
+{
+    struct sb_trouble t = { 0 };
+    *v = sb_of_kind_(SB_FAILED_);
+    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, args, &t);
+    if (!plan) {
+        sb__fail_trouble(py, at, name, &t);
         return false;
     }
-    if (q.id) {
-        *v = sb_from_object((sb_object) { q.id });
+    uint64_t id = 0;
+    if (result[0] == 'o' && !(id = sb__handle_new(py))) {
+        sb__fail(py, at, plan->function, SB_E_MEMORY, "out of memory");
+        return false;
+    }
+    struct sb_reader answer;
+    if (!(flags & SB_FLAG_NOTE))
+        flags |= SB_FLAG_WAIT;
+    if (!sb__dynamic_send(py, at, plan, first, args, flags, id, &answer))
+        return false;
+    if (id) {
+        *v = sb_from_object((sb_object) { id });
         return true;
     }
     return sb__answer_value(py, at, plan->function, &answer, v);

@@ -292,16 +292,28 @@ void sb__scopes_close(sb_session *py, uint32_t depth)
         close_scope(py);
 }
 
+void sb__scope_end(sb_session *py, uint32_t depth)
+{
+    /* A callback's own scope, and those around it, stay. */
+    const uint32_t least = py->serving ? py->serving->depth + 1 : 0;
+    while (py->depth >= depth && py->depth > least)
+        close_scope(py);
+}
+
+void sb__scope_renew(sb_session *py, uint32_t depth)
+{
+    sb__scope_end(py, depth);
+    if (py->depth + 1 == depth) /* else the scope around it is closed already */
+        py->scopes[++py->depth] = (struct sb_scope_state) { .owned = py->owned_len };
+}
+
 void sb_scope_close(sb_scope *scope)
 {
     sb_session *py = scope->py;
     scope->py = NULL;
     if (!py || sb__ended(py) || !sb__enter(py))
         return;
-    /* A callback's own scope, and those around it, stay. */
-    const uint32_t least = py->serving ? py->serving->depth + 1 : 0;
-    while (py->depth >= scope->depth && py->depth > least)
-        close_scope(py);
+    sb__scope_end(py, scope->depth);
     if (py->depth == 0)
         sb__flush_releases(py);
     sb__leave(py);

@@ -282,6 +282,9 @@ void sb__flush_releases(sb_session *py);
 void sb__release(sb_session *py, uint64_t id);
 /* Closes the scopes that are deeper than `depth`. */
 void sb__scopes_close(sb_session *py, uint32_t depth);
+/* Ends what is in the scope at `depth` and deeper, and opens that one again, empty. */
+void sb__scope_renew(sb_session *py, uint32_t depth);
+void sb__scope_end(sb_session *py, uint32_t depth);
 static inline struct sb_arena *sb__arena(sb_session *py)
 {
     return &py->scopes[py->depth].arena;
@@ -313,5 +316,16 @@ bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
 /* Calls by name; the result as `result` says ("v", "V", "w", "s", ...). Waits, unless `flags` has SB_FLAG_NOTE. */
 bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
                  const sb_value *first, sb_args args, uint8_t flags, sb_value *v);
+/* One request of a dynamic plan, with `id` for its object or 0. With SB_FLAG_WAIT *answer is at the reply. False: the
+ * session has failed, and so has `id`. */
+bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *plan,
+                      const sb_value *first, sb_args args, uint8_t flags, uint64_t id,
+                      struct sb_reader *answer);
+
+/* ---- typed.c ---- */
+
+/* Reads one result of type `code` into *to, which is zero; text goes into the current scope. False: the session has failed. */
+bool sb__result_read(sb_session *py, const sb_site *at, const struct sb_plan *plan, char code,
+                     struct sb_reader *r, void *to);
 
 #endif

@@ -380,6 +380,12 @@ static inline __attribute__((always_inline)) bool read_result(sb_session *py, co
     return false;
 }
 
+bool sb__result_read(sb_session *py, const sb_site *at, const struct sb_plan *plan, char code,
+                     struct sb_reader *r, void *to)
+{
+    return read_result(py, at, plan, code, r, to);
+}
+
 /* Calls, and reads a result of type `code`, which is what the signature says, into *to; it keeps its zero after an error. */
 static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, const sb_site *site,
                                                const sb_slot *args, char code, void *to)

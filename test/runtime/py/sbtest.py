@@ -148,3 +148,123 @@ def thread_name():
 
 def big(bits):
     return 2**bits
+
+
+def count(n, closed=None):
+    """A generator that notes in `closed` how it ended."""
+    try:
+        for i in range(n):
+            yield i
+    except GeneratorExit:
+        if closed is not None:
+            closed.append("closed")
+        raise
+    finally:
+        if closed is not None:
+            closed.append("finally")
+    return "done"
+
+
+def fails_after(n):
+    yield from range(n)
+    raise ValueError("after %d" % n)
+
+
+def odd_one(n):
+    yield from range(n)
+    yield "odd"
+    yield n
+
+
+def slowly(n, seconds):
+    for i in range(n):
+        if i:
+            time.sleep(seconds)
+        yield i
+
+
+def grows(items):
+    for i in items:
+        if len(items) < 5:
+            items.append(i + 1)
+        yield i
+
+
+def echoing():
+    got = None
+    while got != "stop":
+        try:
+            got = yield got
+        except KeyError as e:
+            got = "caught %s" % e
+    return "returned"
+
+
+def closes_badly():
+    try:
+        yield 1
+        yield 2
+    finally:
+        raise RuntimeError("in finally")
+
+
+def boxes(n):
+    return (Box(i) for i in range(n))
+
+
+def box_or_none(n):
+    return [Box(i) if i % 2 else None for i in range(n)]
+
+
+class LyingIter:
+    def __iter__(self):
+        return 5
+
+
+class LyingNext:
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return None.nothing
+
+
+class Countdown:
+    """An iterator with a close() that is not a generator's."""
+
+    def __init__(self, n):
+        self.n = n
+        self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.n:
+            raise StopIteration
+        self.n -= 1
+        return self.n
+
+    def close(self):
+        self.closed += 1
+
+
+def dies_at(n):
+    import os
+
+    for i in range(n):
+        yield i
+    os._exit(3)
+
+
+class Steps:
+    """How far it was run."""
+
+    def __init__(self, n):
+        self.taken = 0
+        self.n = n
+
+    def __iter__(self):
+        for i in range(self.n):
+            self.taken += 1
+            yield i
