@@ -210,8 +210,7 @@ out:
     int line = __LINE__ - 4;
     const sb_error *e = sb_get_error(py);
     assert_non_null(e);
-    assert_true(e->line == line || e->line == line + 4 || e->line == line + 1 ||
-                e->line == line - 1);
+    assert_int_equal(e->line, line + 1);
     assert_string_equal(e->function, "SB_FOR");
     expect_error(py, SB_E_PYTHON, "RuntimeError", "in finally");
     SB_FOR(py, int64_t, i, sb_call(py, "sbtest.closes_badly"))
