@@ -38,7 +38,8 @@ static const struct sb_plan *plan_of(sb_session *py, const sb_site *at, char op,
 
 static bool is_held(sb_kind kind)
 {
-    return (kind >= SB_LIST_ && kind <= SB_DICT_) || kind == SB_STR_ || kind == SB_BYTES_;
+    return (kind >= SB_LIST_ && kind <= SB_DICT_) || kind == SB_STR_ || kind == SB_BYTES_ ||
+           kind == SB_NAMEDTUPLE_;
 }
 
 /* The next item; false at the end, or the session has failed. */
@@ -115,8 +116,8 @@ static bool fetch(sb_session *py, struct sb_iteration_ *s)
         s->asked = 1;
     else if (s->got < s->asked) /* bytes or time have ended it */
         s->asked = s->got ? s->got : 1;
-    else if (s->asked < WINDOW_MOST)
-        s->asked *= 2;
+    else
+        s->asked = s->asked < WINDOW_MOST / 2 ? s->asked * 2 : WINDOW_MOST;
     s->got = 0;
     sb_value window = sb_from_uint(s->asked);
     s->items.len = s->place = 0;
