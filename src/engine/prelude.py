@@ -159,18 +159,21 @@ E_PYTHON = 1
 places = {}
 
 
-def placed(error, file, function, line):
-    """With the place in C as the outermost entry of its traceback."""
+def placed(box, file, function, line):
+    """The exception in `box`, with the place in C as the outermost entry of its traceback.
+
+    The frames here stay reachable from the traceback: none may keep the exception, which would never be freed but by
+    the collector of cycles, and the C function with it."""
     if not file:
-        return error
+        return box.pop()
     key = (file, function, line)
     code = places.get(key)
     if code is None:
-        code = compile("raise error", file, "exec").replace(co_name=function or "?", co_firstlineno=line)
+        code = compile("raise box.pop()", file, "exec").replace(co_name=function or "?", co_firstlineno=line)
         if len(places) < 1000:
             places[key] = code
     try:
-        exec(code, {"error": error, "__builtins__": {}})
+        exec(code, {"box": box, "__builtins__": {}})
     except BaseException as raised:
         return raised.with_traceback(raised.__traceback__.tb_next)
 
@@ -190,7 +193,9 @@ def from_c(code, name, text, file, function, line, cause, kind):
             error = kind(text)
         except Exception as why:
             error = RuntimeError("%s, which is not made from a text alone (%s): %s" % (name, why, text))
-    return placed(error, file, function, line)
+    box = [error]
+    del error, cause
+    return placed(box, file, function, line)
 
 
 sys.stdout = sys.__stdout__ = Output(1, "<stdout>")

@@ -402,6 +402,32 @@ static bool put_answer(sb_session *py, const struct sb_function *f, const sb_val
     return true;
 }
 
+/* RAISE where there is no memory for anything else: in the session itself. */
+static int refuse(sb_session *py, const struct sb_frame *asked, const uint8_t **answer, size_t *n)
+{
+    static const char message[] = "out of memory for a callback";
+    struct sb_buf b = { .ptr = py->refusal, .cap = sizeof py->refusal };
+    b.len = sizeof *asked;
+    sb__put_head(&b, SB_MAJOR_ARRAY, 7);
+    sb__put_uint(&b, SB_E_MEMORY);
+    sb__put_text(&b, sb_code_name(SB_E_MEMORY));
+    sb__put_text(&b, message);
+    sb__put_uint(&b, 0);
+    sb__put_text(&b, "");
+    sb__put_text(&b, "");
+    sb__put_uint(&b, 0);
+    const struct sb_frame head = { .size = (uint32_t)b.len,
+                                   .kind = SB_FRAME_RAISE,
+                                   .session = py->tag,
+                                   .epoch = py->epoch,
+                                   .seq = asked->seq,
+                                   .id = asked->id };
+    memcpy(b.ptr, &head, sizeof head);
+    *answer = b.ptr;
+    *n = b.len;
+    return 0;
+}
+
 int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_t size,
                        const uint8_t **answer, size_t *n, const char **why)
 {
@@ -426,7 +452,7 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
         return *why = "callbacks that are nested too deep", -1;
     struct sb_serving *v = begin(py, seq);
     if (SB_UNLIKELY(!v))
-        return *why = "out of memory for a callback", -1;
+        return refuse(py, &asked, answer, n);
     d.arena = sb__arena(py);
     size_t count = 0;
     const sb_value *args = read_arguments(py, &d, few, &count);
@@ -446,11 +472,12 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
     if (SB_UNLIKELY(failed))
         *why = d.in.error ? d.in.error : "a callback whose arguments make no sense";
     bool ok = !failed && put_answer(py, f, args ? &result : NULL, &asked) && !v->lost;
-    if (SB_UNLIKELY(!failed && !ok && !v->lost))
-        *why = "out of memory for a callback's result";
+    bool no_memory = !failed && !ok && !v->lost;
     end(py, v);
     if (args && --f->running == 0 && f->dropped)
         let_go(py, f);
+    if (SB_UNLIKELY(no_memory))
+        return refuse(py, &asked, answer, n);
     *answer = v->out.ptr;
     *n = v->out.len;
     return ok ? 0 : -1;

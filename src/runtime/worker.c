@@ -342,8 +342,13 @@ static int worker_send(struct sb_link *link, const uint8_t *frame, size_t size)
 /* No memory for the frame that is arriving: it is dropped, so that the worker can go on. */
 static int drop_frame(struct sb_worker_link *l)
 {
-    uint32_t left; /* nothing of it has been copied: its memory comes first */
-    memcpy(&left, l->rep.base + (l->rep.pos & (SB_RING_SIZE - 1)), sizeof left);
+    /* Nothing of it has been copied: its memory comes first. Its header is there; words do not wrap. */
+    const size_t at = (size_t)l->rep.pos;
+    uint32_t left;
+    uint64_t id;
+    memcpy(&left, l->rep.base + (at & (SB_RING_SIZE - 1)), sizeof left);
+    memcpy(&id, l->rep.base + ((at + offsetof(struct sb_frame, id)) & (SB_RING_SIZE - 1)),
+           sizeof id);
     if (left < sizeof(struct sb_frame) || left > SB_FRAME_MAX)
         return nonsense(l, "what it wrote is no frame");
     while (left) {
@@ -362,6 +367,7 @@ static int drop_frame(struct sb_worker_link *l)
             return rc;
     }
     sb__incoming_next(&l->in);
+    l->let_go = l->close_seq && id == l->close_seq;
     l->base.message.len = 0;
     sb__buf_print(&l->base.message, "out of memory for the answer");
     return fail(l, SB_E_MEMORY);
@@ -469,6 +475,8 @@ static bool through(struct sb_worker_link *l)
         l->let_go = head.id == l->close_seq;
         sb__incoming_next(&l->in);
     }
+    if (got < 0 && l->in.buf.failed) /* for want of memory: there may be some the next time */
+        sb__incoming_next(&l->in);
     sb__ring_release(&l->rep);
     return (l->let_go || !l->close_waits) &&
            atomic_load_explicit(l->req.theirs, memory_order_acquire) == l->req.pos;

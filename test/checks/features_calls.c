@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Calls: typed and by name, with keywords, and what they print. */
-#include "features.h"
+#include "feature.h"
 
 static bool scalar(sb_session *py)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Errors: raised, caught, asked, kept, printed, left pending. */
-#include "features.h"
+#include "feature.h"
 
 static bool raised(sb_session *py)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Objects: their classes, attributes, items and operators, and how long they live. */
-#include "features.h"
+#include "feature.h"
 
 static bool typed(sb_session *py)
 {

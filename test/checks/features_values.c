@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Values of each kind there and back, what is copied deeply, arrays. */
-#include "features.h"
+#include "feature.h"
 
 /* There and back as a value or, what is mutable, as an object. */
 static bool echo(sb_session *py, sb_value v)
@@ -71,7 +71,7 @@ static bool fetch(sb_session *py)
 static bool fetch_refused(sb_session *py)
 {
     sb_fetch(py, sb_call(py, "sbtest.cycle"));
-    bool right = due(py, SB_E_LIMIT, NULL);
+    bool right = due(py, SB_E_TYPE, NULL);
     sb_fetch(py, sb_call(py, "sbtest.nested", 1000));
     right = due(py, SB_E_LIMIT, NULL) && right;
     sb_fetch(py, sb_call(py, "checks.surrogates"));

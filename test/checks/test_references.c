@@ -3,7 +3,7 @@
  * What a feature takes, it gives back: each row of the tables is run many times, in one session; then the interpreter has
  * as many references (sys.gettotalrefcount, of a debug build), blocks of memory and references to watched objects as
  * before, and the program's heap is no larger. Over each transport. */
-#include "features.h"
+#include "feature.h"
 #include <fcntl.h>
 #include <malloc.h>
 

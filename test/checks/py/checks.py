@@ -57,6 +57,17 @@ def everything(inside):
     }
 
 
+def call(f, *args, **kwargs):
+    return f(*args, **kwargs)
+
+
+def call_and_catch(f):
+    try:
+        return f()
+    except ValueError as e:
+        return str(e)
+
+
 def surrogates():
     return ["fine", {"key": "\udfff"}]
 
@@ -134,6 +145,10 @@ def keep(x):
         del KEPT[:]
     else:
         KEPT.append(x)
+
+
+def call_kept(x):
+    return KEPT[-1](x)
 
 
 def counted():

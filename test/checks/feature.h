@@ -3,8 +3,8 @@
  * Everything that a program can do with Python, in small pieces: the tables that the checks walk. A new feature is a row
  * here, and is thereby run a thousand times with its references counted (test_references.c), and with each of its
  * allocations refused (test_allocations.c). */
-#ifndef SB_TEST_FEATURES_H
-#define SB_TEST_FEATURES_H
+#ifndef SB_TEST_FEATURE_H
+#define SB_TEST_FEATURE_H
 
 #include "api.h"
 
@@ -17,12 +17,13 @@ struct feature {
 };
 
 extern const struct feature features_calls[], features_values[], features_objects[],
-    features_errors[];
+    features_errors[], features_callbacks[];
 
 /* The tables, NULL-terminated. */
-#define FEATURES                                                                 \
-    {                                                                            \
-        features_calls, features_values, features_objects, features_errors, NULL \
+#define FEATURES                                                                                \
+    {                                                                                           \
+        features_calls, features_values, features_objects, features_errors, features_callbacks, \
+            NULL                                                                                \
     }
 
 /* The error that is due is pending, and is cleared; or one for want of memory, which stays. */
@@ -33,7 +34,10 @@ static inline bool due(sb_session *py, sb_code code, const char *type)
         return true;
     if (!e || e->code != code)
         return false;
-    return !type ? (sb_clear_error(py), true) : sb_catch(py, type);
+    if (sb_catch(py, type))
+        return true;
+    e = sb_get_error(py);
+    return e && e->code == SB_E_MEMORY;
 }
 
 /* What a piece has found; true with an error pending, which is told apart. */
