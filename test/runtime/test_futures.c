@@ -610,6 +610,44 @@ static void deadlines(void **state)
     assert_int_equal(sb_close(py), 0);
 }
 
+/* ---- C functions ---- */
+
+static sb_value submits(sb_session *py, const sb_value *args, size_t count, void *user)
+{
+    (void)args;
+    (void)count;
+    *(sb_code *)user = SB_OK;
+    sb_object o = sb_submit(py, "sbfuture.note", 1);
+    const sb_error *e = sb_get_error(py);
+    if (e)
+        *(sb_code *)user = e->code;
+    assert_true(sb_wait(py, o, -1));
+    sb_clear_error(py);
+    return sb_from_int(5);
+}
+
+/* A submitted call cannot call C functions, and they cannot submit: each says so. */
+static void functions(void **state)
+{
+    (void)state;
+    sb_session *py = opened();
+    sb_code code = SB_E_PYTHON;
+    sb_object f = sb_function(py, submits, &code, NULL);
+    sb_object o = sb_submit(py, "sbfuture.apply", f);
+    assert_true(sb_wait(py, o, -1));
+    expect_error(py, SB_E_PYTHON, "RuntimeError", "only while its session is inside a call");
+    assert_int_equal(sb_as_int(py, sb_call(py, "sbfuture.apply", f)), 5);
+    assert_int_equal(code, SB_E_MISUSE);
+    /* One that waits for a submitted call before it. */
+    o = sb_submit(py, "sbfuture.slow", 0.1, 3);
+    assert_int_equal(sb_as_int(py, sb_call(py, "sbfuture.apply", f)), 5);
+    assert_true(sb_wait(py, o, 0));
+    assert_int_equal(sb_as_int(py, o), 3);
+    sb_call(py, "sbfuture.take_log");
+    expect_fine(py);
+    assert_int_equal(sb_close(py), 0);
+}
+
 /* ---- ends ---- */
 
 static void worker_dies(void **state)
@@ -689,13 +727,21 @@ static void close_with_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order),       cmocka_unit_test(waiting),
-        cmocka_unit_test(errors),      cmocka_unit_test(typed),
-        cmocka_unit_test(many),        cmocka_unit_test(descriptor),
-        cmocka_unit_test(poll_all),    cmocka_unit_test(output),
-        cmocka_unit_test(cancel),      cmocka_unit_test(cancel_from_elsewhere),
-        cmocka_unit_test(storm),       cmocka_unit_test(deadlines),
-        cmocka_unit_test(worker_dies), cmocka_unit_test(close_with_calls),
+        cmocka_unit_test(order),
+        cmocka_unit_test(waiting),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(typed),
+        cmocka_unit_test(many),
+        cmocka_unit_test(descriptor),
+        cmocka_unit_test(poll_all),
+        cmocka_unit_test(output),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(cancel_from_elsewhere),
+        cmocka_unit_test(storm),
+        cmocka_unit_test(deadlines),
+        cmocka_unit_test(functions),
+        cmocka_unit_test(worker_dies),
+        cmocka_unit_test(close_with_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
