@@ -103,13 +103,16 @@ typedef enum sb_dtype {
     SB_COMPLEX128
 } sb_dtype;
 
-/* An N-dimensional strided view. Strides are in bytes; all zero means C order. As an argument it is copied once. */
+/* An N-dimensional strided view. Strides are in bytes; all zero means C order. As an argument it is copied once, unless
+ * its memory came from sb_array_new: that memory Python shares, changes in place, and may keep. As a result it is
+ * `readonly`: memory of Python's, or a copy; who wants to change it takes sb_array_copy. */
 #define SB_MAX_NDIM 8 /* what has more stays an object */
 typedef struct sb_array {
     void *data;
     sb_dtype dtype;
     int32_t ndim;
     int64_t shape[SB_MAX_NDIM], strides[SB_MAX_NDIM];
+    bool readonly;
 } sb_array;
 
 typedef enum sb_kind {
@@ -353,7 +356,10 @@ SB_API const char *sb_code_name(sb_code code);
 #define sb_as_double(py, x) sb_as_double_(py, SB_SITE_(""), SB(x))
 #define sb_as_str(py, x) sb_as_str_(py, SB_SITE_(""), SB(x))
 #define sb_as_bytes(py, x) sb_as_bytes_(py, SB_SITE_(""), SB(x))
-/* Whatever has numbers in order (ndarray, buffer, list of numbers); C order, the dtype of the source. A copy. */
+/* A view of whatever has numbers in order (ndarray, buffer protocol, DLPack on the CPU, pandas column, list of numbers):
+ * dtype and strides of the source, `readonly`, in the current scope, which keeps the Python object meanwhile. Large
+ * arrays are not copied where it can be; small ones, and those of another byte order, are. SB_DATA wants C order:
+ * sb_array_copy makes it. SB_E_TYPE says what has no view: objects, records, dates (datetime64: .view("int64")). */
 #define sb_as_array(py, x) sb_as_array_(py, SB_SITE_(""), SB(x))
 /* Whatever is such a thing for Python (a subclass as pandas.Timestamp, any time zone, NumPy's datetime64): its time zone
  * becomes its offset, which is all that C needs. What does not fit exactly (nanoseconds, a zone of half seconds) is SB_E_RANGE.
@@ -540,11 +546,16 @@ SB_API sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, si
 
 /* ---- arrays ----------------------------------------------------------------------------------------------------- */
 
-/* Zeroed memory of the current scope: sb_array_new(py, dtype, ndim, shape), where `shape` has `ndim` (0 to 8) lengths >= 0. */
+/* Zeroed memory of the current scope: sb_array_new(py, dtype, ndim, shape), where `shape` has `ndim` (0 to 8) lengths >= 0.
+ * From 32 KiB on, and where shared memory is to be had, it is passed to Python without a copy: Python sees what C writes,
+ * and C what Python writes; what Python keeps of it stays valid after the scope. SB_E_RANGE, SB_E_MEMORY. */
 #define sb_array_new(py, dtype, ndim, ...) sb_array_new_(py, SB_SITE_(""), dtype, ndim, __VA_ARGS__)
 SB_API sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int ndim,
                               const int64_t *shape);
 SB_API sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *shape);
+/* The elements of `a` in C order, in memory as that of sb_array_new. SB_E_TYPE, SB_E_RANGE: `a` is no array. */
+#define sb_array_copy(py, a) sb_array_copy_(py, SB_SITE_(""), a)
+SB_API sb_array sb_array_copy_(sb_session *py, const sb_site *at, sb_array a);
 /* The elements if `a` is C-ordered and of type T, and their count; NULL and SB_E_TYPE otherwise. */
 #define SB_DATA(py, a, T, count) ((T *)sb_array_data_(py, SB_SITE_(""), a, SB_DTYPE_(T), count))
 
@@ -681,6 +692,8 @@ SB_API sb_object sb_keep(sb_session *py, sb_object o);
 #define sb_keep_value(py, ...) sb_keep_value_(py, SB_SITE_(""), __VA_ARGS__)
 SB_API sb_str sb_keep_str_(sb_session *py, const sb_site *at, sb_str s);
 SB_API sb_value sb_keep_value_(sb_session *py, const sb_site *at, sb_value v);
+#define sb_keep_array(py, ...) sb_keep_array_(py, SB_SITE_(""), __VA_ARGS__) /* a view's owner moves with it */
+SB_API sb_array sb_keep_array_(sb_session *py, const sb_site *at, sb_array a);
 /* Drops an object before its scope ends. Id 0: nothing. */
 SB_API void sb_release(sb_session *py, sb_object o);
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Starts a worker: python worker.py ENGINE LANES DUMP LIFELINE [PATH...]
+"""Starts a worker: python worker.py ENGINE LANES DUMP LIFELINE HEAP OWN [PATH...]
 
-Runs in the user's interpreter, CPython 3.8 or later, and imports nothing that `python` itself has not imported. LANES,
-DUMP and LIFELINE are inherited descriptors (docs/wire.md); PATH are folders to be put in front of sys.path.
+Runs in the user's interpreter, CPython 3.8 or later, and imports nothing that `python` itself has not imported. LANES
+to OWN are inherited descriptors (docs/wire.md), the last two -1 where there is no shared memory; PATH are folders to be put in front of sys.path.
 """
 
 import sys
@@ -23,8 +23,8 @@ def fail(dump, why):  # comments for types, since older Pythons shall read this 
 def main():
     # type: () -> None
     engine_path = sys.argv[1]
-    lanes, dump, lifeline = [int(a) for a in sys.argv[2:5]]
-    sys.path[0:1] = sys.argv[5:]  # in place of this file's own folder
+    lanes, dump, lifeline, heap, own = [int(a) for a in sys.argv[2:7]]
+    sys.path[0:1] = sys.argv[7:]  # in place of this file's own folder
     sys.argv = [""]
     name = getattr(getattr(sys, "implementation", None), "name", "Python")  # 2.7 has none
     if name != "cpython" or sys.version_info < (3, 8):
@@ -40,7 +40,7 @@ def main():
     # The user's __main__ is empty, and has no file: what starts processes of its own would run this one again.
     sys.modules["__main__"] = type(sys)("__main__")
     try:
-        engine.serve(lanes, dump, lifeline)
+        engine.serve(lanes, dump, lifeline, heap, own)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -4,6 +4,7 @@
  * that promise too much together. Recursion is bounded by SB_MAX_DEPTH. */
 #include "core/scalar.h"
 #include "core/value.h"
+#include "core/view.h"
 #include <stdio.h>
 
 static void *alloc(struct sb_decoder *d, size_t size, size_t align)
@@ -154,6 +155,22 @@ static bool decode_shaped(struct sb_decoder *d, sb_value *v)
     if (dtype == SB_DTYPE_NONE)
         return sb__read_fail(&d->in, "an array of an unknown dtype");
     return decode_array(d, dtype, (int32_t)ndim, shape, v);
+}
+
+/* Who has heaps says whether the elements lie in one, and where that is. */
+static bool decode_view(struct sb_decoder *d, sb_value *v)
+{
+    struct sb_view view;
+    if (!sb__read_view(&d->in, &view))
+        return false;
+    if (!d->view)
+        return sb__read_fail(&d->in, "an array by reference where there is no shared memory");
+    sb_array *a = alloc(d, sizeof *a, _Alignof(sb_array));
+    if (!a || !d->view(d, &view))
+        return false;
+    *a = view.array;
+    *v = sb_from_array(a);
+    return true;
 }
 
 static bool decode(struct sb_decoder *d, sb_value *v, unsigned depth);
@@ -312,6 +329,8 @@ static bool decode_tag(struct sb_decoder *d, uint64_t tag, unsigned depth, sb_va
     }
     case SB_TAG_ARRAY:
         return decode_shaped(d, v);
+    case SB_TAG_VIEW:
+        return decode_view(d, v);
     case SB_TAG_TUPLE:
     case SB_TAG_SET:
     case SB_TAG_FROZENSET:

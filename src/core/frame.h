@@ -96,6 +96,7 @@ enum sb_tag {
     SB_TAG_PATH = 61454,
     SB_TAG_DATETIME64 = 61455,
     SB_TAG_TIMEDELTA64 = 61456,
+    SB_TAG_VIEW = 61461, /* an array by reference: core/view.h */
 };
 
 /* dtype, tag of its typed array, bytes an element, format of struct and memoryview, numpy's name */

@@ -58,6 +58,7 @@ struct sb_control {
     uint32_t worker_version, worker_version_min;
     int32_t worker_pid, worker_tid; /* as the worker sees them */
     int32_t bell; /* in the worker, an eventfd that tells the program of lanes with news; 0: none */
+    uint64_t heap_reach; /* bytes of heap 0 that the worker has mapped; set before hello */
     _Alignas(64) _Atomic uint32_t doorbell;
     _Alignas(64) _Atomic uint64_t ready[SB_LANES / 64];
     _Alignas(64) union sb_word death; /* held by the worker until its end */

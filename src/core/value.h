@@ -25,16 +25,28 @@ bool sb__value_encode(struct sb_buf *b, const sb_value *v, sb_check_object *chec
                       struct sb_trouble *t);
 /* Appends an integer given as decimal digits with an optional sign. */
 bool sb__encode_digits(struct sb_buf *b, sb_str digits, struct sb_trouble *t);
-bool sb__encode_array(struct sb_buf *b, const sb_array *a, struct sb_trouble *t);
+bool sb__put_array(struct sb_buf *b, const sb_array *a, struct sb_trouble *t); /* copies it */
+/* Whether it is one at all: a dtype, dimensions, lengths, data. */
+bool sb__array_check(const sb_array *a, struct sb_trouble *t);
+/* The elements in C order. */
+void sb__array_copy(const sb_array *a, void *to);
+/* How the arrays of a session (ctx) are appended: runtime/array.c. Where that is not linked, they are copied. */
+bool sb__share_array(void *ctx, struct sb_buf *b, const sb_array *a, struct sb_trouble *t)
+    __attribute__((weak));
 
 /* Called for each object that arrives. */
 typedef bool sb_meet_object(void *ctx, uint64_t id);
+struct sb_view;
+struct sb_decoder;
+/* Called for each array by reference: sets its `data`. False: d->in.error or no_memory is set. */
+typedef bool sb_meet_view(struct sb_decoder *d, struct sb_view *view);
 
 struct sb_decoder {
     struct sb_reader in;
     struct sb_arena *arena;
     struct sb_chunk_cache *cache;
     sb_meet_object *meet;
+    sb_meet_view *view; /* NULL: there is no shared memory */
     void *ctx;
     uint64_t items; /* that the rest of the value can hold: an item takes a byte at least */
     bool no_memory;

@@ -7,6 +7,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/callback.h"
+#include "engine/heap.h"
 #include "engine/output.h"
 #include "engine/serve.h"
 #include <dlfcn.h>
@@ -335,6 +336,8 @@ static int api_start(const struct sb_engine_start *how, char *error, size_t cap)
     if (initialize(how->program, error, cap) < 0)
         return -1;
     int rc = prepare(how) < 0 ? explain(error, cap, "Python does not start") : 0;
+    if (rc == 0 && how->heap && how->column)
+        sb__heaps_share(how->heap, how->heap_size, how->column);
     PyEval_SaveThread();
     return rc;
 }
@@ -368,7 +371,8 @@ PyMODINIT_FUNC PyInit_engine(void);
 __attribute__((visibility("default"))) PyObject *PyInit_engine(void)
 {
     static PyMethodDef methods[] = {
-        { "serve", sb__serve, METH_VARARGS, "serve(lanes, dump, lifeline): answers requests." },
+        { "serve", sb__serve, METH_VARARGS,
+          "serve(lanes, dump, lifeline, heap, own): answers requests." },
         { "fail", sb__serve_fail, METH_VARARGS,
           "fail(dump, why): ends a worker that cannot serve." },
         { NULL, NULL, 0, NULL },

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Arrays by copy. In: a new ndarray (or, without NumPy, a memoryview) that owns its elements. Out:
- * by the buffer protocol, so that NumPy is never imported for it: whatever exports numbers is walked
+ * Arrays. In: an ndarray (or, without NumPy, a memoryview) over the program's block, or one that owns
+ * a copy. Out: by the buffer protocol, so that NumPy is never imported for it: whatever exports
+ * numbers is told by reference where it lies in shared memory (or, in-process, anywhere), else walked
  * by its strides into C order and this machine's byte order, which is the wire's. */
-#include "engine/codec.h"
+#include "engine/arrays.h"
 #include <stdio.h>
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "typed arrays are little-endian");
 
-struct dtype {
-    uint64_t tag;
-    size_t size;
-    const char *format, *name; /* of struct and memoryview; of NumPy */
-};
 static const struct dtype dtypes[] = {
-#define SB_DTYPE_ROW(id, tag, size, format, name) { tag, size, format, name },
+#define SB_DTYPE_ROW(id, tag, size, format, name) { SB_##id, tag, size, format, name },
     SB_DTYPES(SB_DTYPE_ROW)
 #undef SB_DTYPE_ROW
 };
@@ -27,7 +23,7 @@ static const struct dtype *by_tag(uint64_t tag)
             return &dtypes[i];
     return NULL;
 }
-static const struct dtype *by_name(const char *name)
+const struct dtype *sb__dtype_by_name(const char *name)
 {
     for (size_t i = 0; i < DTYPES; i++)
         if (strcmp(dtypes[i].name, name) == 0)
@@ -42,7 +38,7 @@ bool sb__is_array_tag(uint64_t tag)
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-static PyObject *numpy_empty, *numpy_dtypes[DTYPES];
+static PyObject *numpy_empty, *numpy_ndarray, *numpy_dtypes[DTYPES];
 
 /* 1: NumPy is there; 0: it is not; -1: it is, but broken. */
 static int have_numpy(void)
@@ -61,7 +57,8 @@ static int have_numpy(void)
         return 0;
     }
     PyObject *empty = PyObject_GetAttrString(numpy, "empty"), *all[DTYPES] = { NULL };
-    bool ok = empty;
+    PyObject *ndarray = PyObject_GetAttrString(numpy, "ndarray");
+    bool ok = empty && ndarray;
     for (size_t i = 0; ok && i < DTYPES; i++)
         ok = (all[i] = PyObject_CallMethod(numpy, "dtype", "s", dtypes[i].name));
     for (size_t i = 0; i < DTYPES; i++) {
@@ -70,10 +67,13 @@ static int have_numpy(void)
         else
             Py_XDECREF(all[i]);
     }
-    if (ok && !numpy_empty)
+    if (ok && !numpy_empty) {
+        numpy_ndarray = ndarray;
         numpy_empty = empty;
-    else
+    } else {
+        Py_XDECREF(ndarray);
         Py_XDECREF(empty);
+    }
     Py_DECREF(numpy);
     return ok ? 1 : -1;
 }
@@ -121,23 +121,36 @@ fail:
     return NULL;
 }
 
-static PyObject *make_memoryview(PyObject *shape, const struct dtype *t, const char *p, size_t n)
+/* A memoryview of some bytes as numbers. The reference to `flat`, which may be NULL, is taken. */
+static PyObject *cast(PyObject *flat, PyObject *shape, const struct dtype *t)
 {
-    PyObject *bytes = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)n), *view = NULL;
-    if (!bytes)
-        return NULL;
-    fill(PyByteArray_AsString(bytes), p, n, t);
-    PyObject *flat = PyMemoryView_FromObject(bytes);
-    Py_DECREF(bytes);
+    PyObject *view = NULL;
     PyObject *format = flat ? PyUnicode_FromString(t->format) : NULL;
     if (format) {
         PyObject *args[3] = { flat, format, shape };
         view =
             sb__py.vectorcall_method(sb__py.str.cast, args, PyTuple_Size(shape) == 1 ? 2 : 3, NULL);
     }
+    if (!view && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear(); /* complex numbers; halves, before 3.12 */
+        PyErr_Format(PyExc_TypeError,
+                     "an array of %s needs NumPy, which this Python does not have; pass a list",
+                     t->name);
+    }
     Py_XDECREF(format);
     Py_XDECREF(flat);
     return view;
+}
+
+static PyObject *make_memoryview(PyObject *shape, const struct dtype *t, const char *p, size_t n)
+{
+    PyObject *bytes = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)n);
+    if (!bytes)
+        return NULL;
+    fill(PyByteArray_AsString(bytes), p, n, t);
+    PyObject *flat = PyMemoryView_FromObject(bytes);
+    Py_DECREF(bytes);
+    return cast(flat, shape, t);
 }
 
 PyObject *sb__decode_array(struct sb_engine_session *s, struct sb_reader *r, uint64_t tag,
@@ -169,6 +182,88 @@ PyObject *sb__decode_array(struct sb_engine_session *s, struct sb_reader *r, uin
                       : numpy  ? make_ndarray(lengths, t, p, n)
                                : make_memoryview(lengths, t, p, n);
     Py_XDECREF(lengths);
+    return array;
+}
+
+/* ---- in: by reference ------------------------------------------------------------------------ */
+
+/* ndarray(shape, dtype, buffer, offset, strides) */
+static PyObject *ndarray_over(PyObject *memory, PyObject *shape, const struct dtype *t,
+                              size_t offset, const sb_array *a)
+{
+    PyObject *strides = PyTuple_New(a->ndim), *array = NULL;
+    for (int i = 0; strides && i < a->ndim; i++) {
+        PyObject *n = PyLong_FromLongLong(a->strides[i]);
+        if (n)
+            PyTuple_SetItem(strides, i, n);
+        else
+            Py_CLEAR(strides);
+    }
+    PyObject *place = strides ? PyLong_FromSize_t(offset) : NULL;
+    if (place) {
+        PyObject *args[5] = { shape, numpy_dtypes[t - dtypes], memory, place, strides };
+        array = sb__py.vectorcall(numpy_ndarray, args, 5, NULL);
+    }
+    Py_XDECREF(place);
+    Py_XDECREF(strides);
+    return array;
+}
+
+/* Without NumPy there are no strides: what is not in C order is copied. */
+static PyObject *memoryview_over(PyObject *memory, PyObject *shape, const struct dtype *t,
+                                 const uint8_t *first, size_t offset, const sb_array *a)
+{
+    sb_array from = *a;
+    size_t n = (size_t)sb__array_count(a) * t->size;
+    from.data = (void *)(uintptr_t)first;
+    if (!sb__array_is_c(a)) {
+        char *copy = sb__resize(NULL, n);
+        if (!copy)
+            return PyErr_NoMemory();
+        sb__array_copy(&from, copy);
+        PyObject *view = make_memoryview(shape, t, copy, n);
+        sb__free(copy);
+        return view;
+    }
+    PyObject *all = PyMemoryView_FromObject(memory);
+    PyObject *flat =
+        all ? PySequence_GetSlice(all, (Py_ssize_t)offset, (Py_ssize_t)(offset + n)) : NULL;
+    Py_XDECREF(all);
+    return cast(flat, shape, t);
+}
+
+PyObject *sb__decode_view(struct sb_engine_session *s, struct sb_reader *r)
+{
+    struct sb_view v;
+    (void)s;
+    if (!sb__read_view(r, &v))
+        return NULL;
+    uint64_t offset = 0, size = 0;
+    if (sb__heaps.program && v.heap == SB_HEAP_PROGRAM && v.place < SB_HEAP_SLOTS) {
+        const struct sb_block *block = &sb__heaps.blocks[v.place];
+        offset = atomic_load_explicit(&block->offset, memory_order_relaxed);
+        size = atomic_load_explicit(&block->size, memory_order_relaxed);
+    }
+    if (!size || offset < SB_HEAP_HEAD || offset > sb__heaps.program_size ||
+        size > sb__heaps.program_size - offset || !sb__view_within(&v, offset, offset + size)) {
+        sb__read_fail(r, "an array by reference that lies in no block");
+        return NULL;
+    }
+    const struct dtype *t = by_tag(sb__dtype_tag(v.array.dtype));
+    uint64_t lengths[SB_MAX_NDIM];
+    for (int i = 0; i < v.array.ndim; i++)
+        lengths[i] = (uint64_t)v.array.shape[i];
+    int numpy = have_numpy();
+    PyObject *shape = numpy < 0 ? NULL : shape_tuple(lengths, (size_t)v.array.ndim), *array = NULL;
+    PyObject *memory =
+        shape ? sb__memory_of_block(sb__heaps.program + offset, size, (uint32_t)v.place, v.readonly)
+              : NULL;
+    if (memory)
+        array = numpy ? ndarray_over(memory, shape, t, v.offset - offset, &v.array)
+                      : memoryview_over(memory, shape, t, sb__heaps.program + v.offset,
+                                        v.offset - offset, &v.array);
+    Py_XDECREF(memory);
+    Py_XDECREF(shape);
     return array;
 }
 
@@ -245,30 +340,127 @@ static void put_heads(struct sb_buf *b, const struct dtype *t, const Py_ssize_t 
     sb__put_head(b, SB_MAJOR_BYTES, bytes);
 }
 
-static int put_view(struct sb_engine_session *s, struct sb_buf *b, const struct sb_buffer *v)
+/* ---- out: by reference ----------------------------------------------------------------------- */
+
+/* Says where elements lie that `owner` keeps, a reference that is taken and may be NULL: then an
+ * exception is set. */
+static int put_reference(struct sb_engine_session *s, struct sb_buf *b, const sb_array *a,
+                         uint64_t heap, uint64_t offset, PyObject *owner)
 {
-    bool swapped;
-    const struct dtype *t = by_format(v->format, v->itemsize, &swapped);
-    if (!t || v->ndim < 0 || v->ndim > SB_MAX_NDIM || v->suboffsets)
-        return 0;
-    size_t bytes = (size_t)v->len;
-    if (bytes > SB_FRAME_MAX)
-        return sb__fault(s, SB_E_LIMIT, "an array of more than %u bytes", SB_FRAME_MAX);
-    put_heads(b, t, v->shape, v->ndim, bytes);
-    if (!sb__buf_room(b, bytes))
-        return 1; /* b->failed tells */
-    char *to = (char *)b->ptr + b->len;
-    size_t unit = !swapped ? 0 : *t->format == 'Z' ? t->size / 2 : t->size;
-    if (bytes && !v->strides && !unit)
-        memcpy(to, v->buf, bytes);
-    else if (bytes)
-        copy_strided(to, v->buf, v, 0, unit);
-    b->len += bytes;
+    struct sb_view v = { .heap = heap, .offset = offset, .readonly = true, .array = *a };
+    int rc = owner ? sb__session_keep_new(s, owner, &v.place) : -1;
+    Py_XDECREF(owner);
+    if (rc < 0)
+        return -1;
+    sb__put_view(b, &v);
     return 1;
 }
 
+/* In which heap the bytes lie that are around `p`: false: in none. */
+static bool locate(const char *p, uint64_t below, uint64_t above, uint64_t *heap, uint64_t *offset)
+{
+    const struct {
+        enum sb_view_heap heap;
+        const uint8_t *base;
+        size_t size;
+    } heaps[] = { { SB_HEAP_WORKER, sb__heaps.own.base, sb__heaps.own.size },
+                  { SB_HEAP_PROGRAM, sb__heaps.program, sb__heaps.program_size },
+                  { SB_HEAP_PROCESS, NULL, sb__heaps.addresses ? SIZE_MAX : 0 } };
+    for (size_t i = 0; i < sizeof heaps / sizeof *heaps; i++) {
+        size_t at = (size_t)((uintptr_t)p - (uintptr_t)heaps[i].base);
+        size_t first = heaps[i].heap == SB_HEAP_PROCESS ? 1 : SB_HEAP_HEAD;
+        if (at < heaps[i].size && at >= first && below <= at - first &&
+            above <= heaps[i].size - at) {
+            *heap = (uint64_t)heaps[i].heap;
+            *offset = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+int sb__room_make(struct sb_engine_session *s, struct sb_buf *b, const struct dtype *t,
+                  const Py_ssize_t *shape, int ndim, size_t bytes, struct sb_room *room)
+{
+    *room = (struct sb_room) { .shape = { .dtype = t->id, .ndim = ndim } };
+    for (int i = 0; i < ndim; i++)
+        room->shape.shape[i] = shape[i];
+    if (sb__heaps.program && bytes >= SB_HEAP_THRESHOLD) {
+        void *p;
+        room->owner = sb__memory_new(bytes, &p);
+        room->to = p;
+        if (!room->owner || locate(p, 0, bytes, &(uint64_t) { 0 }, &(uint64_t) { 0 }))
+            return room->owner ? 0 : -1;
+        Py_CLEAR(room->owner); /* the heap is full */
+    }
+    if (bytes > SB_FRAME_MAX)
+        return sb__fault(s, SB_E_LIMIT, "an array of more than %u bytes", SB_FRAME_MAX);
+    put_heads(b, t, shape, ndim, bytes);
+    room->to = sb__buf_room(b, bytes) ? (char *)b->ptr + b->len : NULL;
+    return 0;
+}
+
+int sb__room_end(struct sb_engine_session *s, struct sb_buf *b, struct sb_room *room, size_t bytes,
+                 bool ok)
+{
+    uint64_t heap, offset;
+    if (!ok) {
+        Py_XDECREF(room->owner);
+        return -1;
+    }
+    if (room->owner && locate(room->to, 0, bytes, &heap, &offset))
+        return put_reference(s, b, &room->shape, heap, offset, room->owner);
+    if (room->to)
+        b->len += bytes;
+    return 1; /* b->failed tells */
+}
+
+/* A C array as the view describes it; false: its strides would mean something else there. */
+static bool describe(const struct sb_buffer *v, const struct dtype *t, sb_array *a)
+{
+    bool any = !v->strides, several = false;
+    *a = (sb_array) { .dtype = t->id, .ndim = v->ndim };
+    for (int i = 0; i < v->ndim; i++) {
+        a->shape[i] = v->shape[i];
+        a->strides[i] = v->strides ? v->strides[i] : 0;
+        any = any || a->strides[i];
+        several = several || a->shape[i] > 1;
+    }
+    return any || !several;
+}
+
+/* `keep`: by reference, if it can be, and the view goes to who keeps it; else a copy. The view is
+ * released or kept. */
+static int put_view(struct sb_engine_session *s, struct sb_buf *b, struct sb_buffer *v, bool keep)
+{
+    bool swapped;
+    const struct dtype *t = by_format(v->format, v->itemsize, &swapped);
+    sb_array a;
+    uint64_t below, above, heap, offset;
+    int rc = 0;
+    if (!t || v->ndim < 0 || v->ndim > SB_MAX_NDIM || v->suboffsets)
+        goto done;
+    size_t bytes = (size_t)v->len;
+    if (keep && sb__heaps.program && bytes >= SB_HEAP_THRESHOLD && !swapped && describe(v, t, &a) &&
+        sb__array_span(&a, &below, &above) && locate(v->buf, below, above, &heap, &offset))
+        return put_reference(s, b, &a, heap, offset, sb__memory_of_buffer(v));
+    struct sb_room room;
+    rc = sb__room_make(s, b, t, v->shape, v->ndim, bytes, &room);
+    if (rc < 0)
+        goto done;
+    size_t unit = !swapped ? 0 : *t->format == 'Z' ? t->size / 2 : t->size;
+    if (room.to && bytes && !v->strides && !unit)
+        memcpy(room.to, v->buf, bytes);
+    else if (room.to && bytes)
+        copy_strided(room.to, v->buf, v, 0, unit);
+    rc = sb__room_end(s, b, &room, bytes, true);
+done:
+    sb__py.release_buffer(v);
+    return rc;
+}
+
 /* 1, 0 if it exports none that the wire carries, -1. */
-static int put_exporter(struct sb_engine_session *s, struct sb_buf *b, PyObject *o)
+static int put_exporter(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, bool keep)
 {
     struct sb_buffer view;
     if (sb__py.get_buffer(o, &view, SB_BUFFER_RECORDS_RO) < 0) {
@@ -277,176 +469,7 @@ static int put_exporter(struct sb_engine_session *s, struct sb_buf *b, PyObject 
         PyErr_Clear(); /* TypeError, BufferError; ValueError from NumPy for dates */
         return 0;
     }
-    int rc = put_view(s, b, &view);
-    sb__py.release_buffer(&view);
-    return rc;
-}
-
-/* ---- out: lists of numbers ------------------------------------------------------------------- */
-
-/* What a nested list holds: found by one walk, written by another. */
-struct nest {
-    Py_ssize_t shape[SB_MAX_NDIM];
-    int ndim, leaf; /* leaf: the depth of the numbers, or -1 */
-    bool floats, complexes, ints, bools, below_zero, beyond_int64;
-    const struct dtype *type;
-    char *to;
-};
-
-static Py_ssize_t sequence_size(PyObject *o)
-{
-    return PyList_Check(o) ? PyList_Size(o) : PyTuple_Check(o) ? PyTuple_Size(o) : -1;
-}
-static PyObject *sequence_item(PyObject *o, Py_ssize_t i) /* a new reference, or NULL */
-{
-    PyObject *item = PyList_Check(o) ? PyList_GetItem(o, i) : PyTuple_GetItem(o, i);
-    Py_XINCREF(item);
-    return item;
-}
-
-static int survey_int(struct nest *nest, PyObject *o)
-{
-    int overflow;
-    long long n = PyLong_AsLongLongAndOverflow(o, &overflow);
-    nest->ints = true;
-    nest->below_zero = nest->below_zero || (!overflow && n < 0) || overflow < 0;
-    nest->beyond_int64 = nest->beyond_int64 || overflow;
-    if (overflow > 0) {
-        unsigned long long big = PyLong_AsUnsignedLongLong(o);
-        if (big == (unsigned long long)-1 && PyErr_Occurred()) {
-            PyErr_Clear();
-            return 0;
-        }
-    }
-    return overflow >= 0;
-}
-
-static int survey_number(struct nest *nest, PyObject *o)
-{
-    PyObject *plain = o;
-    int rc = sb__numpy_scalar(o, &plain);
-    if (rc < 0 || rc == 2)
-        return rc < 0 ? -1 : 0;
-    if (Py_TYPE(plain) == &PyBool_Type)
-        rc = nest->bools = true;
-    else if (PyLong_Check(plain))
-        rc = survey_int(nest, plain);
-    else if (PyFloat_Check(plain))
-        rc = nest->floats = true;
-    else if (PyComplex_Check(plain))
-        rc = nest->complexes = true;
-    else
-        rc = 0;
-    if (plain != o)
-        Py_DECREF(plain);
-    return rc;
-}
-
-/* 1; 0 if this is no array of numbers; -1. */
-static int survey(struct nest *nest, PyObject *o, int depth)
-{
-    Py_ssize_t n = sequence_size(o);
-    if (n < 0) {
-        if (nest->leaf < 0)
-            nest->leaf = depth;
-        return nest->leaf != depth || depth != nest->ndim ? 0 : survey_number(nest, o);
-    }
-    if (depth == SB_MAX_NDIM || nest->leaf == depth)
-        return 0;
-    if (nest->ndim == depth)
-        nest->shape[nest->ndim++] = n;
-    if (nest->shape[depth] != n)
-        return 0;
-    int rc = 1;
-    for (Py_ssize_t i = 0; rc > 0 && i < n; i++) {
-        PyObject *item = sequence_item(o, i);
-        rc = item ? survey(nest, item, depth + 1) : -1;
-        Py_XDECREF(item);
-    }
-    return rc;
-}
-
-static int write_number(struct nest *nest, PyObject *o)
-{
-    PyObject *plain = o;
-    if (sb__numpy_scalar(o, &plain) < 0)
-        return -1;
-    switch (nest->type->tag) {
-    case SB_TAG_BOOL8:
-        *nest->to = (char)PyObject_IsTrue(plain);
-        break;
-    case SB_TAG_COMPLEX128: {
-        double part[2] = { PyComplex_RealAsDouble(plain), PyComplex_ImagAsDouble(plain) };
-        memcpy(nest->to, part, sizeof part);
-        break;
-    }
-    case 86: {
-        double d = PyFloat_AsDouble(plain);
-        memcpy(nest->to, &d, sizeof d);
-        break;
-    }
-    case 71: {
-        unsigned long long n = PyLong_AsUnsignedLongLong(plain);
-        memcpy(nest->to, &n, sizeof n);
-        break;
-    }
-    default: {
-        long long n = PyLong_AsLongLong(plain);
-        memcpy(nest->to, &n, sizeof n);
-        break;
-    }
-    }
-    if (plain != o)
-        Py_DECREF(plain);
-    nest->to += nest->type->size;
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-static int write_nested(struct nest *nest, PyObject *o, int depth)
-{
-    if (depth == nest->ndim)
-        return write_number(nest, o);
-    int rc = 0;
-    for (Py_ssize_t i = 0; rc == 0 && i < nest->shape[depth]; i++) {
-        if (sequence_size(o) != nest->shape[depth]) {
-            PyErr_SetString(PyExc_RuntimeError, "list changed size during iteration");
-            return -1;
-        }
-        PyObject *item = sequence_item(o, i);
-        rc = item ? write_nested(nest, item, depth + 1) : -1;
-        Py_XDECREF(item);
-    }
-    return rc;
-}
-
-static int put_nested(struct sb_engine_session *s, struct sb_buf *b, PyObject *o)
-{
-    struct nest nest = { .leaf = -1 };
-    int rc = survey(&nest, o, 0);
-    if (rc <= 0)
-        return rc;
-    if (nest.beyond_int64 && (nest.below_zero || nest.floats || nest.complexes))
-        return 0;
-    bool numbers = nest.ints || nest.bools || nest.complexes;
-    nest.type = by_name(nest.complexes            ? "complex128"
-                        : nest.floats || !numbers ? "float64"
-                        : nest.beyond_int64       ? "uint64"
-                        : nest.ints               ? "int64"
-                                                  : "bool");
-    size_t count = 1, bytes;
-    for (int i = 0; i < nest.ndim; i++)
-        if (__builtin_mul_overflow(count, (size_t)nest.shape[i], &count))
-            return 0;
-    if (__builtin_mul_overflow(count, nest.type->size, &bytes) || bytes > SB_FRAME_MAX)
-        return sb__fault(s, SB_E_LIMIT, "an array of more than %u bytes", SB_FRAME_MAX);
-    put_heads(b, nest.type, nest.shape, nest.ndim, bytes);
-    if (!sb__buf_room(b, bytes))
-        return 1; /* b->failed tells */
-    nest.to = (char *)b->ptr + b->len;
-    if (bytes && write_nested(&nest, o, 0) < 0)
-        return -1;
-    b->len += bytes;
-    return 1;
+    return put_view(s, b, &view, keep);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -459,9 +482,16 @@ static void tell(PyObject *o, char *why, size_t cap)
     PyObject *text = dtype ? PyObject_Str(dtype) : NULL;
     Py_ssize_t n;
     const char *p = text ? sb__py.utf8(text, &n) : NULL;
+    const char *way = !p ? NULL
+                      : strncmp(p, "datetime64", 10) == 0 || strncmp(p, "timedelta64", 11) == 0
+                          ? "; .view(\"int64\") has the numbers"
+                      : strcmp(p, "object") == 0
+                          ? "; .astype(\"float64\"), or another dtype, makes numbers of it"
+                      : *p == '[' || *p == '{' ? "; its fields are arrays, each by its name"
+                                               : "";
     if (p)
-        sb__print(why, cap, "%s of dtype %s", name, p);
-    else if (sequence_size(o) >= 0)
+        sb__print(why, cap, "%s of dtype %s%s", name, p, way);
+    else if (sb__sequence_size(o) >= 0)
         sb__print(why, cap, "%s that is no array of numbers of 64 bits at most", name);
     else
         sb__print(why, cap, "%s", name);
@@ -470,10 +500,12 @@ static void tell(PyObject *o, char *why, size_t cap)
     Py_XDECREF(text);
 }
 
-/* What has an __array__ method, or a list that holds arrays, by numpy.asarray. 1, 0, -1. */
-static int put_as_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, bool import)
+/* What has an __array__ method, or a list that holds arrays, by numpy.asarray; what has __dlpack__, by
+ * numpy.from_dlpack. 1, 0, -1. */
+static int put_as_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
+                        const char *function, bool import)
 {
-    PyObject *asarray = sb__module_attribute("numpy", "asarray", import);
+    PyObject *asarray = sb__module_attribute("numpy", function, import);
     if (!asarray)
         return 0;
     PyObject *args[1] = { o };
@@ -485,7 +517,7 @@ static int put_as_array(struct sb_engine_session *s, struct sb_buf *b, PyObject 
         PyErr_Clear();
         return 0;
     }
-    int rc = put_exporter(s, b, array);
+    int rc = put_exporter(s, b, array, true);
     Py_DECREF(array);
     return rc;
 }
@@ -493,6 +525,7 @@ static int put_as_array(struct sb_engine_session *s, struct sb_buf *b, PyObject 
 int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, bool convert,
                      char *why, size_t cap)
 {
+    const bool by_reference = convert; /* else a copy that stays as it is is wanted */
     size_t len = b->len;
     PyObject *plain = NULL;
     int rc = sb__numpy_scalar(o, &plain); /* a date exports its bytes: no array */
@@ -500,7 +533,7 @@ int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
     if (rc < 0)
         return -1;
     convert = convert && rc != 2;
-    rc = rc == 2 ? 0 : put_exporter(s, b, o);
+    rc = rc == 2 ? 0 : put_exporter(s, b, o, by_reference);
     if (rc == 0 && convert) {
         b->len = len;
         PyObject *list = NULL;
@@ -510,15 +543,18 @@ int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
                 return -1;
         }
         PyObject *sequence = list ? list : o;
-        if (sequence_size(sequence) >= 0)
-            rc = put_nested(s, b, sequence);
+        if (sb__sequence_size(sequence) >= 0)
+            rc = sb__put_nested(s, b, sequence);
         Py_XDECREF(list);
     }
     if (rc == 0 && convert) {
         b->len = len;
-        bool own = PyObject_HasAttrString((PyObject *)Py_TYPE(o), "__array__");
-        if (own || sequence_size(o) >= 0)
-            rc = put_as_array(s, b, o, own);
+        PyObject *type = (PyObject *)Py_TYPE(o);
+        bool own = PyObject_HasAttr(type, sb__py.str.__array__);
+        if (own || sb__sequence_size(o) >= 0)
+            rc = put_as_array(s, b, o, "asarray", own);
+        else if (PyObject_HasAttr(type, sb__py.str.__dlpack__))
+            rc = put_as_array(s, b, o, "from_dlpack", true);
     }
     if (rc == 0) {
         b->len = len;

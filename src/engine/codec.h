@@ -60,10 +60,13 @@ int sb__encode_object(struct sb_engine_session *s, struct sb_buf *b, PyObject *o
 PyObject *sb__decode_array(struct sb_engine_session *s, struct sb_reader *r, uint64_t tag,
                            const uint64_t *shape, size_t ndim);
 bool sb__is_array_tag(uint64_t tag);
+/* The array by reference behind whose tag r stands. As sb__decode. */
+PyObject *sb__decode_view(struct sb_engine_session *s, struct sb_reader *r);
 
 /* Appends an array. 1; 0 if `o` is none that the wire can carry (then *why, where it is not NULL,
  * says what it is); -1: an exception. `convert`: takes what has numbers in order, too (lists,
- * __array__); else exporters of a buffer only. */
+ * __array__, __dlpack__), and refers to it where it can; else exporters of a buffer only, whose
+ * elements are copied. */
 int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o, bool convert,
                      char *why, size_t cap) SB_MUST_USE;
 

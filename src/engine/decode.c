@@ -186,6 +186,8 @@ static PyObject *tagged(struct sb_engine_session *s, struct sb_reader *r, uint64
     }
     case SB_TAG_ARRAY:
         return shaped(s, r);
+    case SB_TAG_VIEW:
+        return sb__decode_view(s, r);
     case SB_TAG_COMPLEX:
         return complex_number(r);
     case SB_TAG_SET:

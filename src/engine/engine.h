@@ -7,6 +7,7 @@
 #define SB_ENGINE_ENGINE_H
 
 #include <snakebridge.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,11 @@ struct sb_engine_start {
     const char *program; /* the environment's interpreter (sys.executable); NULL: the library's own
                             prefix */
     const char *const *python_path; /* in front of sys.path; NULL-terminated, or NULL */
+    /* The heap of the program (core/heap.h), its size, and the engine's counters of its blocks; with
+     * them arrays go by reference, results by their addresses. NULL: arrays are copied. */
+    void *heap;
+    size_t heap_size;
+    _Atomic uint32_t *column;
 };
 
 /* Runs a function of the program: the frame is a CALLBACK. On the thread that has called the function

@@ -107,20 +107,45 @@ static bool find(const char *name, void *function)
     return symbol;
 }
 
+/* Runs a file that is compiled in, in `scope`. */
+static int run_file(const char *name, PyObject *scope)
+{
+    const char *text = NULL;
+    for (size_t i = 0; i < sizeof prelude_files / sizeof *prelude_files; i++)
+        if (strcmp(prelude_files[i].path, name) == 0)
+            text = prelude_files[i].text;
+    PyObject *code = text ? Py_CompileString(text, "<snakebridge>", Py_file_input) : NULL;
+    PyObject *done = code && PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins()) == 0
+                         ? PyEval_EvalCode(code, scope, scope)
+                         : NULL;
+    if (!text)
+        PyErr_Format(PyExc_SystemError, "the engine has no %s", name);
+    Py_XDECREF(code);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+int sb__python_run(const char *name, PyMethodDef *methods, size_t n)
+{
+    PyObject *scope = PyDict_New();
+    int rc = scope ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        PyObject *f = PyCFunction_NewEx(&methods[i], NULL, NULL);
+        rc = f ? PyDict_SetItemString(scope, methods[i].ml_name, f) : -1;
+        Py_XDECREF(f);
+    }
+    if (rc == 0)
+        rc = run_file(name, scope);
+    Py_XDECREF(scope);
+    return rc;
+}
+
 static int run_prelude(void)
 {
     int rc = -1;
-    PyObject *code = NULL, *scope = NULL, *done = NULL;
-    PyObject *stream = sb__output_function();
-    if (!stream)
-        return -1;
-    code = Py_CompileString(prelude_files[0].text, "<snakebridge>", Py_file_input);
-    scope = PyDict_New();
-    if (!code || !scope || PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins()) < 0 ||
-        PyDict_SetItemString(scope, "write", stream) < 0)
-        goto done;
-    done = PyEval_EvalCode(code, scope, scope);
-    if (!done)
+    PyObject *stream = sb__output_function(), *scope = PyDict_New();
+    if (!stream || !scope || PyDict_SetItemString(scope, "write", stream) < 0 ||
+        run_file("prelude.py", scope) < 0)
         goto done;
     const struct {
         const char *name;
@@ -141,10 +166,8 @@ static int run_prelude(void)
     }
     rc = 0;
 done:
-    Py_DECREF(stream);
-    Py_XDECREF(code);
+    Py_XDECREF(stream);
     Py_XDECREF(scope);
-    Py_XDECREF(done);
     return rc;
 }
 

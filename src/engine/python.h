@@ -39,6 +39,7 @@ struct sb_buffer {
     X(kind)                 \
     X(cast)                 \
     X(__array__)            \
+    X(__dlpack__)           \
     X(__module__)           \
     X(__qualname__)         \
     X(__name__)             \
@@ -124,6 +125,9 @@ static inline sb_vectorcall *sb__slot(PyObject *callable, size_t offset)
 /* Finds the symbols, runs the prelude, which replaces sys.stdout and sys.stderr. Once, with the GIL;
  * further calls do nothing. 0, or -1 with an exception set. */
 int sb__python_load(void) SB_MUST_USE;
+
+/* Runs a file of the engine's Python part, with these functions in its globals. 0, or -1 with an exception. */
+int sb__python_run(const char *name, PyMethodDef *methods, size_t n) SB_MUST_USE;
 
 /* snprintf for UTF-8: what is clipped ends with a whole character. */
 void sb__print(char *out, size_t cap, const char *format, ...)

@@ -14,6 +14,7 @@
 #include "engine/call.h"
 #include "engine/error.h"
 #include "engine/guard.h"
+#include "engine/heap.h"
 #include "engine/output.h"
 #include <errno.h>
 #include <limits.h>
@@ -182,6 +183,20 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value)
     return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
 }
 
+/* Sleeps until the bell rings. What NumPy has freed is given back to the system after a while. */
+static void fall_asleep(void)
+{
+    static const struct timespec a_second = { .tv_sec = 1 };
+    _Atomic uint32_t *bell = &server.control->doorbell;
+    if (!sb__heaps.own.dirty) {
+        futex(bell, FUTEX_WAIT, SB_DOORBELL_SLEEPS);
+    } else if (syscall(SYS_futex, bell, FUTEX_WAIT, SB_DOORBELL_SLEEPS, &a_second, NULL, 0) < 0 &&
+               errno == ETIMEDOUT) {
+        while (sb__heaps_idle() && atomic_load(bell) == SB_DOORBELL_SLEEPS)
+            ;
+    }
+}
+
 /* Waits until the bell rings or `cursor` is no longer at `seen`; with the GIL, which it gives up and
  * takes again unless the wait is short. 0, or -1 with an exception of a signal's handler. */
 static int wait_for_news(_Atomic uint64_t *cursor, uint64_t seen)
@@ -205,7 +220,7 @@ static int wait_for_news(_Atomic uint64_t *cursor, uint64_t seen)
         sb__guard_idle();
         uint64_t asleep = ticks();
         if (atomic_compare_exchange_strong(&server.control->doorbell, &quiet, SB_DOORBELL_SLEEPS))
-            futex(&server.control->doorbell, FUTEX_WAIT, SB_DOORBELL_SLEEPS);
+            fall_asleep();
         if (ticks() - asleep < ns(NS_SPIN_MAX))
             server.budget *= 2; /* a longer spin would have met it */
         else
@@ -579,8 +594,8 @@ static void check_versions(const struct sb_control *c, int dump)
 PyObject *sb__serve(PyObject *module, PyObject *args)
 {
     (void)module;
-    int lanes, dump, lifeline;
-    if (!PyArg_ParseTuple(args, "iii:serve", &lanes, &dump, &lifeline))
+    int lanes, dump, lifeline, heap, own;
+    if (!PyArg_ParseTuple(args, "iiiii:serve", &lanes, &dump, &lifeline, &heap, &own))
         return NULL;
     if (server.control) {
         PyErr_SetString(PyExc_RuntimeError, "this process serves already");
@@ -592,6 +607,9 @@ PyObject *sb__serve(PyObject *module, PyObject *args)
     if (!control)
         return NULL;
     check_versions(control, dump);
+    control->heap_reach = sb__heaps_attach(heap, own);
+    if (sb__heaps_hook() < 0)
+        return NULL;
     server.control = control;
     cpu_set_t cpus;
     server.spins = sched_getaffinity(0, sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) > 1;

@@ -6,7 +6,7 @@
 
 #include "engine/python.h"
 
-/* serve(lanes, dump, lifeline): makes this process a worker and answers requests until the program
+/* serve(lanes, dump, lifeline, heap, own): makes this process a worker and answers requests until the program
  * ends it. Returns only with an exception: it could not begin, or a signal's handler wants to end
  * the process. */
 PyObject *sb__serve(PyObject *module, PyObject *args);

@@ -61,13 +61,14 @@ bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 static void cut(sb_session *py)
 {
     sb__futures_unreach(py);
-    if (py->link) {
-        py->transport->close(py->link);
-        py->link = NULL;
-    }
+    struct sb_link *link = py->link;
+    py->link = NULL;
+    if (link)
+        sb__link_close(py, link);
     sb__handles_lost(py);
     sb__callback_lost(py);
     py->answered = py->seq;
+    sb__lent_back(py);
 }
 
 /* A transport's failure, with the place of the oldest call that it took along. */
@@ -375,8 +376,10 @@ bool sb__settle(sb_session *py)
     if (sb__buf_room(&py->out, sizeof(struct sb_frame)))
         py->out.len = sizeof(struct sb_frame);
     uint64_t seq;
-    return send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function, &seq) &&
-           wait_answer(py, seq, &at, last.function, &answer);
+    bool ok = send_frame(py, SB_FRAME_SYNC, SB_FLAG_WAIT, 0, &at, last.function, &seq) &&
+              wait_answer(py, seq, &at, last.function, &answer);
+    sb__lent_back(py);
+    return ok;
 }
 
 bool sb__sync_noted(sb_session *py, const sb_site *at)
@@ -415,6 +418,7 @@ bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
         .arena = sb__arena(py),
         .cache = &py->chunks,
         .meet = sb__handle_meet,
+        .view = sb__meet_view,
         .ctx = py,
     };
     if (SB_LIKELY(sb__value_decode(&d, v) && d.in.p == d.in.end))

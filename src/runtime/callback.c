@@ -441,6 +441,7 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
     struct sb_decoder d = { .in = { frame + sizeof asked, frame + size, NULL },
                             .cache = &py->chunks,
                             .meet = sb__handle_meet,
+                            .view = sb__meet_view,
                             .ctx = py };
     if (SB_UNLIKELY(asked.size != size || asked.session != py->tag || asked.segments ||
                     asked.seq != seq || !seq || !asked.id))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values: conversions, and arrays. What an object holds is asked of Python; plain data is converted here. Containers:
+ * Values: conversions. What an object holds is asked of Python; plain data is converted here. Containers:
  * container.c. */
 #include "core/scalar.h"
 #include "runtime/session.h"
@@ -154,23 +154,6 @@ sb_bytes sb_as_bytes_(sb_session *py, const sb_site *at, sb_value v)
     return x;
 }
 
-sb_array sb_as_array_(sb_session *py, const sb_site *at, sb_value v)
-{
-    sb_array x = { 0 };
-    if (!start(py))
-        return x;
-    if (v.kind == SB_UNSET || v.kind == SB_FAILED_)
-        fail_type(py, at, "sb_as_array", "an array", v);
-    else if ((v.kind == SB_ARRAY_ && sb__array_is_c(v.as.array)) || ask(py, at, "w", &v)) {
-        if (v.kind == SB_ARRAY_)
-            x = *v.as.array;
-        else
-            fail_type(py, at, "sb_as_array", "an array", v);
-    }
-    sb__leave(py);
-    return x;
-}
-
 /* ---- dates and times ---- */
 
 /* `v` as one of the two kinds; an object is asked for what it is like. False: it failed. */
@@ -298,73 +281,4 @@ sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v)
     }
     sb__leave(py);
     return x;
-}
-
-/* ---- arrays ---- */
-
-sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *shape)
-{
-    sb_array a = { .data = data, .dtype = dtype, .ndim = ndim };
-    for (int i = 0; i < ndim && i < SB_MAX_NDIM; i++)
-        a.shape[i] = shape[i];
-    return a; /* more dimensions are refused where it is used */
-}
-
-sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int ndim,
-                       const int64_t *shape)
-{
-    sb_array a = { 0 };
-    if (!start(py))
-        return a;
-    sb_array made = { 0 };
-    int64_t count = -1;
-    if (sb__dtype_size(dtype) && ndim >= 0 && ndim <= SB_MAX_NDIM && (shape || !ndim)) {
-        made = sb_array_view_(NULL, dtype, ndim, shape);
-        count = sb__array_count(&made);
-    }
-    if (count < 0) {
-        struct sb_trouble t = { 0 };
-        sb__trouble(&t, SB_E_RANGE, "an array of %s with %d dimensions (0 to %d) of lengths >= 0%s",
-                    sb__dtype_name(dtype), ndim, SB_MAX_NDIM,
-                    shape || !ndim ? "" : ": there is no shape");
-        sb__fail_trouble(py, at, "sb_array_new", &t);
-    } else {
-        size_t bytes = (size_t)count * sb__dtype_size(dtype);
-        made.data = sb__alloc(py, bytes, 64);
-        if (made.data) {
-            memset(made.data, 0, bytes);
-            a = made;
-        } else {
-            sb__fail(py, at, "sb_array_new", SB_E_MEMORY, "out of memory for %zu bytes", bytes);
-        }
-    }
-    sb__leave(py);
-    return a;
-}
-
-void *sb_array_data_(sb_session *py, const sb_site *at, sb_array a, sb_dtype dtype, int64_t *count)
-{
-    void *data = NULL;
-    if (count)
-        *count = 0;
-    if (!start(py))
-        return NULL;
-    struct sb_trouble t = { 0 };
-    int64_t n = sb__dtype_size(a.dtype) ? sb__array_count(&a) : -1;
-    if (n < 0)
-        sb__trouble(&t, SB_E_MISUSE, "no array");
-    else if (a.dtype != dtype)
-        sb__trouble(&t, SB_E_TYPE, "the array holds %s, not %s", sb__dtype_name(a.dtype),
-                    sb__dtype_name(dtype));
-    else if (!sb__array_is_c(&a))
-        sb__trouble(&t, SB_E_TYPE, "the array is not in C order");
-    if (t.code) {
-        sb__fail_trouble(py, at, "SB_DATA", &t);
-    } else {
-        data = a.data;
-        if (count)
-            *count = n;
-    }
-    sb__leave(py);
-    return data;
 }

@@ -33,7 +33,10 @@ bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *p
         if (!ok)
             sb__fail_trouble(py, at, plan->function, &t);
     }
-    if (ok && sb__request_send(py, &q, answer))
+    ok = ok && sb__request_send(py, &q, answer);
+    if (SB_UNLIKELY(py->lent != NULL))
+        sb__lent_back(py);
+    if (ok)
         return true;
     if (id)
         sb__handle_fail(py, id);

@@ -281,6 +281,8 @@ static void close_scope(sb_session *py)
             py->owned[to++] = py->owned[i]; /* kept: the scope around it owns it now */
     }
     py->owned_len = to;
+    if (SB_UNLIKELY(s->holds != NULL))
+        sb__holds_drop(&s->holds);
     if (s->arena.chunks)
         sb__arena_reset(&s->arena, &py->chunks);
     py->depth--;
@@ -317,6 +319,14 @@ void sb_scope_close(sb_scope *scope)
     if (py->depth == 0)
         sb__flush_releases(py);
     sb__leave(py);
+}
+
+/* An object of the innermost scope goes to the one around it. */
+void sb__keep(sb_session *py, uint64_t id)
+{
+    struct sb_handle *h = find(&py->handles, id);
+    if (h && h->depth == py->depth && h->depth > 0)
+        h->depth--;
 }
 
 sb_object sb_keep(sb_session *py, sb_object o)
@@ -386,15 +396,11 @@ static sb_code keep_items(sb_session *py, sb_value *v, unsigned depth)
     return SB_OK;
 }
 
-static sb_code keep_array(sb_session *py, sb_value *v)
+static sb_code keep_array(sb_session *py, sb_array *a)
 {
-    bool ok = true;
-    sb_array *a = keep_bytes(py, v->as.array, sizeof *a, &ok);
-    if (!a)
-        return SB_E_MEMORY;
     int64_t count = sb__array_count(a);
-    if (!sb__array_is_c(a) || count < 0)
-        return SB_OK; /* a view of the caller's own memory */
+    if (sb__hold_keep(py, a) || !sb__array_is_c(a) || count < 0)
+        return SB_OK; /* or a view of the caller's own memory */
     size_t bytes = (size_t)count * sb__dtype_size(a->dtype);
     void *to = sb__arena_alloc(outer_arena(py), &py->chunks, bytes, 64);
     if (!to)
@@ -402,8 +408,18 @@ static sb_code keep_array(sb_session *py, sb_value *v)
     if (bytes && a->data)
         memcpy(to, a->data, bytes);
     a->data = to;
-    v->as.array = a;
     return SB_OK;
+}
+
+sb_array sb_keep_array_(sb_session *py, const sb_site *at, sb_array a)
+{
+    if (!sb__enter(py))
+        return (sb_array) { 0 };
+    sb_code code = keep_array(py, &a);
+    if (code)
+        sb__fail(py, at, "sb_keep_array", code, "out of memory");
+    sb__leave(py);
+    return code ? (sb_array) { 0 } : a;
 }
 
 static sb_code keep_value(sb_session *py, sb_value *v, unsigned depth)
@@ -421,14 +437,14 @@ static sb_code keep_value(sb_session *py, sb_value *v, unsigned depth)
     case SB_BYTES_:
         v->as.bytes.ptr = keep_bytes(py, v->as.bytes.ptr, v->as.bytes.len, &ok);
         return ok ? SB_OK : SB_E_MEMORY;
-    case SB_ARRAY_:
-        return keep_array(py, v);
-    case SB_OBJECT_: {
-        struct sb_handle *h = find(&py->handles, v->as.object.id);
-        if (h && h->depth == py->depth && h->depth > 0)
-            h->depth--;
-        return SB_OK;
+    case SB_ARRAY_: {
+        sb_array *a = keep_bytes(py, v->as.array, sizeof *a, &ok);
+        v->as.array = a;
+        return a ? keep_array(py, a) : SB_E_MEMORY;
     }
+    case SB_OBJECT_:
+        sb__keep(py, v->as.object.id);
+        return SB_OK;
     default:
         return sb__has_items(v->kind) ? keep_items(py, v, depth) : SB_OK;
     }

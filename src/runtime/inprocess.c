@@ -5,6 +5,7 @@
  * receive hands out the frames of the answer; submitted calls on the link's runner (runner.c). A deadline is an alarm of the
  * monitor, whose helper thread interrupts. */
 #include "engine/engine.h"
+#include "runtime/heap.h"
 #include "runtime/monitor.h"
 #include "runtime/os_linux.h"
 #include "runtime/callback.h"
@@ -40,6 +41,7 @@ static struct {
     pthread_mutex_t once;
     const struct sb_engine_api *api; /* NULL: not started */
     char *python;                    /* of this interpreter */
+    uint64_t reach;                  /* bytes of the heap that the engine knows */
     bool failed;                     /* for good: libpython cannot be unloaded */
     char why[1024];
 } process = { .once = PTHREAD_MUTEX_INITIALIZER };
@@ -174,10 +176,17 @@ static int start(const struct sb_place *place, const char *python, struct sb_buf
         return give(why, SB_E_CONFIG,
                     "the library speaks protocol %d (at least %d), the engine %s %u (at least %u)",
                     SB_PROTOCOL, SB_PROTOCOL_MIN, place->engine, api->version, api->version_min);
-    struct sb_engine_start how = { .program = python, .python_path = place->python_path };
+    size_t size = 0;
+    _Atomic uint32_t *column = sb__heap_column(&size);
+    struct sb_engine_start how = { .program = python,
+                                   .python_path = place->python_path,
+                                   .heap = sb__program_base(),
+                                   .heap_size = column ? size : 0,
+                                   .column = column };
     if (api->start(&how, error, sizeof error))
         return give(why, SB_E_CONFIG, "%s", error);
     process.api = api;
+    process.reach = how.heap_size;
     return 0;
 }
 
@@ -259,6 +268,8 @@ static int open_link(const struct sb_place *place, uint32_t tag, struct sb_link 
         return give(why, SB_E_MEMORY, "out of memory");
     l->link.transport = &sb__transport_inprocess;
     l->link.session = tag;
+    l->link.reach = process.reach;
+    l->link.addresses = process.reach != 0;
     l->api = process.api;
     l->alarm.interrupt = interrupt;
     sb__runner_init(&l->runner, l->api, l->session);

@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -111,6 +112,65 @@ int sb__os_map(int fd, size_t size, void **map)
 void sb__os_unmap(void *map, size_t size)
 {
     munmap(map, size);
+}
+
+/* mlockall(MCL_FUTURE) would fill a mapping with pages. */
+static bool is_locked(int fd)
+{
+    unsigned char there = 0;
+    long page = sysconf(_SC_PAGESIZE);
+    void *p =
+        ftruncate(fd, page) ? MAP_FAILED : mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, 0);
+    bool locked = p == MAP_FAILED || mincore(p, (size_t)page, &there) || (there & 1);
+    if (p != MAP_FAILED)
+        munmap(p, (size_t)page);
+    return locked;
+}
+
+/* A share of what a limit leaves, so that it is not used up. */
+static size_t limited(size_t most, __rlimit_resource_t resource, unsigned share)
+{
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur / share > most)
+        return most;
+    return (size_t)(limit.rlim_cur / share) & ~(size_t)4095;
+}
+
+int sb__os_reserve(const char *name, size_t most, size_t least, bool writable, void **map,
+                   size_t *size)
+{
+    most = limited(limited(most, RLIMIT_AS, 8), RLIMIT_FSIZE, 1) & ~(size_t)4095;
+    int fd =
+        most < least ? -ENOMEM : high(SYS(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+    if (fd < 0)
+        return fd;
+    int e = is_locked(fd) ? EAGAIN : 0;
+    void *p = MAP_FAILED;
+    for (; !e && most >= least; most = most / 2 & ~(size_t)4095) {
+        if (SYS(ftruncate(fd, (off_t)most))) {
+            e = errno;
+            break;
+        }
+        p = mmap(NULL, most, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                 MAP_SHARED | MAP_NORESERVE, fd, 0);
+        if (p != MAP_FAILED)
+            break;
+    }
+    if (!e && p == MAP_FAILED)
+        e = ENOMEM;
+    if (!e && SYS(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)))
+        e = errno;
+    if (e) {
+        if (p != MAP_FAILED)
+            munmap(p, most);
+        close(fd);
+        return -e;
+    }
+    madvise(p, most, MADV_DONTDUMP);
+    *map = p;
+    *size = most;
+    return fd;
 }
 
 ssize_t sb__os_read_start(int fd, void *to, size_t cap)

@@ -27,6 +27,10 @@ SB_MUST_USE int sb__os_memfd(const char *name, size_t size);
 /* Maps it shared, absent in children of fork(). */
 SB_MUST_USE int sb__os_map(int fd, size_t size, void **map);
 void sb__os_unmap(void *map, size_t size);
+/* A sealed memfd of at most `most` bytes and its mapping, of which nothing takes memory until it is
+ * used: as large as limits of the process allow, at least `least`. */
+SB_MUST_USE int sb__os_reserve(const char *name, size_t most, size_t least, bool writable,
+                               void **map, size_t *size);
 /* Up to `cap` bytes of a file from its beginning; returns how many. */
 SB_MUST_USE ssize_t sb__os_read_start(int fd, void *to, size_t cap);
 void sb__os_empty(int fd); /* truncates a memfd to nothing */

@@ -5,6 +5,7 @@
 #include "runtime/pool.h"
 #include "core/cbor.h"
 #include "core/frame.h"
+#include "runtime/heap.h"
 #include "runtime/os_linux.h"
 #include "runtime/worker.h"
 #include "snakebridge.h"
@@ -147,6 +148,8 @@ static void bury(struct sb_worker *w)
 {
     sb__worker_discard(w);
     sb__monitor_remove_watch(&w->start);
+    sb__mapping_gone(w->heap);
+    w->heap = NULL;
     w->refs++;
     atomic_store(&w->state, SB_WORKER_DEAD); /* before the words: see sleep_for in worker.c */
     if (w->control) {
@@ -235,7 +238,7 @@ static void init_control(struct sb_control *c)
 static int start(struct sb_worker *w, const char **what)
 {
     const struct sb_place *place = &w->pool->place;
-    int lanes = -1, life[2] = { -1, -1 }, e;
+    int lanes = -1, heap = -1, life[2] = { -1, -1 }, e;
     size_t n = 0;
     char **argv = NULL, python[PATH_MAX], script[PATH_MAX];
 
@@ -270,14 +273,17 @@ static int start(struct sb_worker *w, const char **what)
         goto done;
     w->control->bell = 6; /* as sb__os_spawn hands it on */
 
+    const int ours = sb__program_heap(); /* without heaps arrays are copied */
+    w->heap = sb__mapping_new(&heap);
     *what = "memory";
     while (place->python_path && place->python_path[n])
         n++;
     e = -ENOMEM;
-    argv = sb__calloc((n + 7) * sizeof *argv);
+    argv = sb__calloc((n + 9) * sizeof *argv);
     if (!argv)
         goto done;
-    const char *fixed[] = { python, script, place->engine, "3", "4", "5" };
+    const char *fixed[] = { python, script, place->engine,        "3",
+                            "4",    "5",    w->heap ? "7" : "-1", w->heap ? "8" : "-1" };
     size_t count = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[count++] = (char *)(uintptr_t)fixed[i]; /* execve writes to none */
@@ -286,9 +292,9 @@ static int start(struct sb_worker *w, const char **what)
 
     *what = "a process";
     w->oom_kills = sb__os_oom_kills();
-    const int fds[] = { lanes, w->dump, life[1], w->bell.fd };
+    const int fds[] = { lanes, w->dump, life[1], w->bell.fd, ours, heap };
     pid_t pid;
-    if ((e = sb__os_spawn(argv, fds, 4, &pid))) {
+    if ((e = sb__os_spawn(argv, fds, w->heap ? 6 : 4, &pid))) {
         if (e == -ENOENT || e == -ENOEXEC || e == -EACCES) /* though it is an executable file */
             sb__buf_print(&w->why, "%s cannot be run: %s", python,
                           e == -ENOEXEC ? "it is not a program of this machine"
@@ -315,6 +321,7 @@ static int start(struct sb_worker *w, const char **what)
 done:
     sb__free(argv);
     sb__os_close(&lanes);
+    sb__os_close(&heap);
     sb__os_close(&life[0]);
     sb__os_close(&life[1]);
     if (e) {

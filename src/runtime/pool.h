@@ -30,6 +30,7 @@ struct sb_worker {
     struct sb_worker_link *links;
     uint64_t used[SB_LANES / 64];
 
+    struct sb_mapping *heap;    /* or NULL; until the process is gone */
     struct sb_control *control; /* mapped until the record is freed; NULL: never started */
     int dump, lifeline;
     struct sb_source

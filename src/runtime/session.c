@@ -2,6 +2,7 @@
  *
  * The life of a session: how it is entered, where its Python is, how it opens, attaches and closes. */
 #include "runtime/callback.h"
+#include "runtime/heap.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -179,7 +180,12 @@ static void configure(sb_session *py, const sb_options *options)
         return;
     }
     const sb_project *project = options ? options->project : NULL;
-    if (choose_transport(py, options, project))
+    size_t heap;
+    if (!sb__heap_limit(&heap))
+        sb__fail(py, site_of(options), "sb_open", SB_E_CONFIG,
+                 "$SNAKEBRIDGE_HEAP is no number of bytes: %s (64M, 8G; 0: arrays are copied)",
+                 getenv("SNAKEBRIDGE_HEAP"));
+    else if (choose_transport(py, options, project))
         choose_place(py, options, project);
 }
 
@@ -301,8 +307,16 @@ static void detach(sb_session *py)
 
 static void free_session(sb_session *py)
 {
-    for (uint32_t i = 0; i <= py->depth; i++)
+    for (uint32_t i = 0; i <= py->depth; i++) {
+        sb__holds_drop(&py->scopes[i].holds);
         sb__arena_reset(&py->scopes[i].arena, &py->chunks);
+    }
+    py->answered = py->seq;
+    sb__lent_back(py);
+    for (struct sb_link *link; (link = py->stale);) {
+        py->stale = link->next;
+        link->transport->close(link);
+    }
     sb__chunk_cache_reset(&py->chunks);
     sb__plan_cache_reset(&py->plans);
     sb__buf_reset(&py->out);

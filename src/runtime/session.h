@@ -2,7 +2,7 @@
  *
  * The session: all of its state, and what its files share. A session is entered through sb__enter, which admits one thread
  * at a time; everything below is that thread's alone. Files: session.c (life, entry), error.c, handle.c (objects and
- * scopes), call.c (requests and answers), typed.c (sb_run_*), dynamic.c (calls by name), convert.c (values). */
+ * scopes), call.c (requests and answers), typed.c (sb_run_*), dynamic.c (calls by name), convert.c (values), array.c. */
 #ifndef SB_RUNTIME_SESSION_H
 #define SB_RUNTIME_SESSION_H
 
@@ -28,9 +28,11 @@ struct sb_handles {
     uint32_t mask, used;
 };
 
+struct sb_hold;
 struct sb_scope_state {
     struct sb_arena arena;
-    size_t owned; /* where the scope's ids begin in session->owned */
+    struct sb_hold *holds; /* memory of arrays: see array.c */
+    size_t owned;          /* where the scope's ids begin in session->owned */
 };
 
 /* A call that was sent: its place, for the error it may bring. */
@@ -115,6 +117,10 @@ struct sb_session {
     struct sb_chunk_cache chunks;
 
     struct sb_plan_cache plans;
+
+    struct sb_hold *lent; /* blocks that requests in flight name; see array.c */
+    size_t lent_bytes;
+    struct sb_link *stale; /* closed, but arrays of theirs are in use */
 
     sb_error error; /* its texts are in error_text, NUL-terminated one behind the other */
     struct sb_buf error_text;
@@ -281,6 +287,7 @@ void sb__handles_lost(sb_session *py);
 /* Puts a RELEASE frame on its way if ids wait for one. */
 void sb__flush_releases(sb_session *py);
 void sb__release(sb_session *py, uint64_t id);
+void sb__keep(sb_session *py, uint64_t id);
 /* Closes the scopes that are deeper than `depth`. */
 void sb__scopes_close(sb_session *py, uint32_t depth);
 /* Ends what is in the scope at `depth` and deeper, and opens that one again, empty. */
@@ -311,6 +318,21 @@ bool sb__take_output(struct sb_reader *r);
 /* The one value of an answer, in the current scope. */
 bool sb__answer_value(sb_session *py, const sb_site *at, const char *function,
                       struct sb_reader *answer, sb_value *v);
+
+/* ---- array.c ---- */
+
+enum { SB_LENT_MOST = 64 << 20 }; /* bytes of copies for requests that nobody has waited for */
+
+/* sb_meet_view of a session. */
+bool sb__meet_view(struct sb_decoder *d, struct sb_view *view);
+/* An answer to the last request has come: what it and those before it named was looked at. */
+void sb__lent_back(sb_session *py);
+void sb__holds_drop(struct sb_hold **list);
+/* The memory of `a` goes to the scope around the innermost one. False: it is none of Python's and none of
+ * sb_array_new's shared. */
+bool sb__hold_keep(sb_session *py, const sb_array *a);
+/* Closes the link, unless arrays lie in what it holds. */
+void sb__link_close(sb_session *py, struct sb_link *link);
 
 /* ---- dynamic.c ---- */
 

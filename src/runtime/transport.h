@@ -18,6 +18,8 @@ struct sb_place {
     const char *libpython; /* path of the shared library, or NULL: in-process asks python */
 };
 
+struct sb_mapping;
+
 struct sb_link {
     const struct sb_transport *transport;
     uint32_t session; /* tag */
@@ -33,6 +35,12 @@ struct sb_link {
      */
     struct sb_buf message; /* NUL-terminated text */
     struct sb_buf stack; /* NUL-terminated: Python and C frames where they could be had, or empty */
+    /* Arrays by reference: how much of the program's heap the engine sees (0: none), the worker's heap
+     * (or NULL), and whether addresses of this process make sense. */
+    uint64_t reach;
+    struct sb_mapping *heap;
+    bool addresses;
+    struct sb_link *next; /* of those that a session keeps for the arrays that they lent it */
 };
 
 /* A frame of the engine; or NULL, and SB_E_... as `size`. Small enough for two registers. */

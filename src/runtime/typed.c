@@ -219,6 +219,17 @@ static void fail_plan(sb_session *py, const sb_fn *fn, const sb_site *site,
     sb__fail_trouble(py, site, name, t);
 }
 
+/* Blocks that this call and earlier ones name are free again when an answer has come; many are waited for. */
+static __attribute__((noinline)) bool send_lent(sb_session *py, struct sb_request *q,
+                                                struct sb_reader *answer)
+{
+    if (py->lent_bytes > SB_LENT_MOST)
+        q->flags |= SB_FLAG_WAIT;
+    bool ok = sb__request_send(py, q, answer);
+    sb__lent_back(py);
+    return ok;
+}
+
 /* The whole of a call, but for the result. True: *answer is at the reply, if the call waited; *plan tells the result's type. */
 static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_fn *fn,
                                                       const sb_site *site, const sb_slot *args,
@@ -261,6 +272,8 @@ static inline __attribute__((always_inline)) bool run(sb_session *py, const sb_f
         return false;
     }
     *id = q.id;
+    if (SB_UNLIKELY(py->lent != NULL))
+        return send_lent(py, &q, answer);
     return sb__request_send(py, &q, answer);
 }
 
@@ -359,6 +372,7 @@ static inline __attribute__((always_inline)) bool read_result(sb_session *py, co
                                 .arena = sb__arena(py),
                                 .cache = &py->chunks,
                                 .meet = sb__handle_meet,
+                                .view = sb__meet_view,
                                 .ctx = py };
         bool ok = sb__value_decode(&d, to);
         *r = d.in;

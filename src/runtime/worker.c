@@ -7,6 +7,7 @@
  * at. */
 #include "runtime/worker.h"
 #include "core/frame.h"
+#include "runtime/heap.h"
 #include "runtime/os_linux.h"
 #include "snakebridge.h"
 #include <linux/futex.h>
@@ -439,6 +440,7 @@ static void free_link(struct sb_worker_link *l)
         w->links = l->next;
     if (l->next)
         l->next->prev = l->prev;
+    sb__mapping_drop(l->base.heap);
     sb__buf_reset(&l->in.buf);
     sb__buf_reset(&l->base.message);
     sb__buf_reset(&l->base.stack);
@@ -534,6 +536,8 @@ static int worker_open(const struct sb_place *place, uint32_t tag, struct sb_lin
     atomic_store(&l->shared->notify, 0);
     atomic_store(&l->shared->noted, 0); /* of the session before: the worker is through with it */
     l->notify_fd = -1;
+    l->base.heap = sb__mapping_hold(w->heap);
+    l->base.reach = l->base.heap ? w->control->heap_reach : 0;
     l->watch.look = sb__deadline_look;
     l->next = w->links;
     if (w->links)

@@ -322,6 +322,8 @@ static void rest(sb_session *py)
     const int32_t whole[] = { 1, 2 };
     sb_array b = SB_ARRAY(whole, 2);
     CHECK(b.dtype == SB_INT32);
+    sb_array copied = sb_keep_array(py, sb_array_copy(py, a));
+    CHECK(copied.data != a.data && SB_DATA(py, copied, double, &n)[5] == 6 && !copied.readonly);
     SB_DATA(py, b, int32_t, NULL);
     const float fs[] = { 1 };
     const uint8_t us[] = { 1 };

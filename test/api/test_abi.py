@@ -113,7 +113,7 @@ def test_layout(source: pathlib.Path) -> None:
     here = layout(GCC, source)
     assert "sb_value 24\nsb_value.kind 0\nsb_value.reserved 4\nsb_value.as 8\n" in here
     assert "sb_object 8\n" in here and "pandas_DataFrame 8\n" in here
-    assert "sb_array 144\n" in here
+    assert "sb_array 152\n" in here
     for compiler in (CLANG, GXX, CLANGXX):
         assert layout(compiler, source) == here, compiler.name
 

@@ -147,8 +147,8 @@ static void decoding_much(void **state)
     (void)state;
     static char text[20000];
     memset(text, '7', sizeof text - 1);
-    sb_array a = { text, SB_UINT8, 1, { 3 }, { 0 } },
-             large = { text, SB_UINT8, 2, { 5, 3000 }, { 0 } };
+    sb_array a = { text, SB_UINT8, 1, { 3 }, { 0 }, false },
+             large = { text, SB_UINT8, 2, { 5, 3000 }, { 0 }, false };
     enum { SMALL = 1200 };
     sb_value items[SMALL + 4], v = sb_of_kind_(SB_LIST_);
     for (int i = 0; i < SMALL; i++)

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#pragma GCC diagnostic ignored \
+    "-Wmissing-field-initializers" /* arrays, of which none is readonly */
+
 static struct sb_arena arena;
 static struct sb_chunk_cache cache;
 

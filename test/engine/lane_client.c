@@ -49,6 +49,8 @@ static _Noreturn void become_worker(int lanes, int dump, int lifeline, const cha
         snprintf(a[i], sizeof a[i], "%d", fds[i]);
         args[n++] = a[i];
     }
+    args[n++] = "-1"; /* no shared memory for arrays */
+    args[n++] = "-1";
     while (path && *path && n < 31)
         args[n++] = *path++;
     args[n] = NULL;

@@ -884,12 +884,18 @@ static void test_numpy(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         same(result(rows[i].declared, rows[i].expression), format("REPLY %s", rows[i].reply));
-    declined("w", "np.array([None])", "array, got numpy.ndarray of dtype object");
-    declined("w", "np.array(['2020'], 'M8[Y]')", "array, got numpy.ndarray of dtype datetime64[Y]");
+    declined("w", "np.array([None])",
+             "array, got numpy.ndarray of dtype object; .astype(\"float64\"), or another dtype, "
+             "makes numbers of it");
+    declined("w", "np.array(['2020'], 'M8[Y]')",
+             "array, got numpy.ndarray of dtype datetime64[Y]; .view(\"int64\") has the numbers");
     declined("w", "np.zeros(1, 'i4,f4')",
-             "array, got numpy.ndarray of dtype [('f0', '<i4'), ('f1', '<f4')]");
+             "array, got numpy.ndarray of dtype [('f0', '<i4'), ('f1', '<f4')]; its fields are "
+             "arrays, each by its name");
     declined("w", "np.array(['a'])", "array, got numpy.ndarray of dtype <U1");
-    declined("w", "np.datetime64('2020')", "array, got numpy.datetime64 of dtype datetime64[Y]");
+    declined(
+        "w", "np.datetime64('2020')",
+        "array, got numpy.datetime64 of dtype datetime64[Y]; .view(\"int64\") has the numbers");
     declined("b", "np.int64(1)", "bool, got numpy.int64");
     declined("i", "np.float64(1)", "int, got numpy.float64");
     declined("i", "np.arange(3)", "int, got numpy.ndarray");

@@ -322,9 +322,9 @@ static void refused(const char *const args[], const char *text)
 static void test_refusals(void **state)
 {
     (void)state;
-    refused((const char *const[]) { "/nowhere/engine.so", "0", "1", "2", NULL },
+    refused((const char *const[]) { "/nowhere/engine.so", "0", "1", "2", "-1", "-1", NULL },
             "the engine cannot be loaded by");
-    refused((const char *const[]) { SB_TEST_WORKER, "0", "1", "2", NULL },
+    refused((const char *const[]) { SB_TEST_WORKER, "0", "1", "2", "-1", "-1", NULL },
             "the engine cannot be loaded by");
 }
 

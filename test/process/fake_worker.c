@@ -327,7 +327,7 @@ static void say_hello(uint32_t hello, uint32_t version)
     wake(&control->hello);
 }
 
-/* Arguments: worker.py engine 3 4 5 words... */
+/* Arguments: worker.py engine 3 4 5 7 8 words... */
 int main(int argc, char **argv)
 {
     static const char *const names[] = {
@@ -338,9 +338,9 @@ int main(int argc, char **argv)
     bool words = true, fail = false, hang = false;
     unsigned version = SB_PROTOCOL;
     int early = -1;
-    if (argc < 6 || strcmp(argv[3], "3"))
+    if (argc < 8 || strcmp(argv[3], "3"))
         return 64;
-    for (int i = 6; i < argc; i++) {
+    for (int i = 8; i < argc; i++) {
         char *word = argv[i], *colon = strchr(word, ':');
         if (!strncmp(word, "kill:", 5) || !strncmp(word, "stop:", 5) ||
             (!strncmp(word, "exit:", 5) && (colon[1] < '0' || colon[1] > '9'))) {

@@ -2,6 +2,7 @@
  *
  * What the process tests share. See support.h. */
 #include "support.h"
+#include "runtime/heap.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,7 @@ int note_holdings(void **state)
 {
     (void)state;
     assert_int_equal(sb__monitor_start(), 0); /* it stays, with two descriptors */
+    assert_true(sb__program_heap() >= 0);     /* and so does this */
     before = holdings();
     return 0;
 }
