@@ -170,6 +170,7 @@ static void drop_rest(sb_session *py, struct sb_iteration_ *s)
                             .arena = sb__arena(py),
                             .cache = &py->chunks,
                             .meet = sb__handle_meet,
+                            .view = sb__meet_view,
                             .ctx = py };
     sb_value v;
     while (d.in.p < d.in.end && sb__value_decode(&d, &v))
