@@ -172,9 +172,11 @@ def placed(box, file, function, line):
         code = compile("raise box.pop()", file, "exec").replace(co_name=function or "?", co_firstlineno=line)
         if len(places) < 1000:
             places[key] = code
+    scope = {"error": error, "__builtins__": {}}
     try:
-        exec(code, {"box": box, "__builtins__": {}})
+        exec(code, scope)
     except BaseException as raised:
+        scope.clear()  # the traceback has it, and would be a cycle
         return raised.with_traceback(raised.__traceback__.tb_next)
 
 

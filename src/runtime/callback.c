@@ -91,22 +91,29 @@ static void let_go_of_all(sb_session *py)
 
 /* ---- levels ---- */
 
-/* The session's state as a function finds it; the call's is kept in the level. NULL: no memory. */
-static struct sb_serving *begin(sb_session *py, uint64_t seq)
+/* What the next callback needs to say at least that there is no memory for it: a level and a scope.
+ * False: there is none. */
+static bool provide(sb_session *py)
 {
-    struct sb_serving *v = py->spare;
-    if (SB_UNLIKELY(py->depth + 1 == py->scopes_cap)) {
+    if (SB_UNLIKELY(py->depth + 2 >= py->scopes_cap)) {
         uint32_t cap = py->scopes_cap * 2;
         struct sb_scope_state *more = sb__resize(py->scopes, cap * sizeof *more);
         if (!more)
-            return NULL;
+            return false;
         py->scopes = more;
         py->scopes_cap = cap;
     }
-    if (SB_LIKELY(v != NULL))
-        py->spare = v->outer;
-    else if (!(v = sb__calloc(sizeof *v)))
-        return NULL;
+    if (SB_UNLIKELY(!py->spare))
+        py->spare = sb__calloc(sizeof *py->spare);
+    return py->spare;
+}
+
+/* The session's state as a function finds it; the call's is kept in the level. Something was provided
+ * before; if nothing can be for the next one, this one has an error from the start. */
+static struct sb_serving *begin(sb_session *py, uint64_t seq)
+{
+    struct sb_serving *v = py->spare;
+    py->spare = v->outer;
     v->outer = py->serving;
     v->lent = (struct sb_lent) { sb__lent, py->link };
     v->seq = seq;
@@ -153,6 +160,8 @@ static struct sb_serving *begin(sb_session *py, uint64_t seq)
         if (SB_UNLIKELY(v->deadline) && py->transport->lend)
             py->transport->lend(py->link, v->floor);
     }
+    if (SB_UNLIKELY(!provide(py)))
+        sb__fail(py, NULL, "", SB_E_MEMORY, "out of memory for a callback");
     return v;
 }
 
@@ -210,8 +219,6 @@ static void end(sb_session *py, struct sb_serving *v)
         sb__buf_put(&py->stash, v->answer.ptr, v->answer.len);
         py->stashed = true;
     }
-    if (SB_UNLIKELY(v->out.cap > SB_OUT_MOST && !v->out.len))
-        sb__buf_reset(&v->out);
     v->outer = py->spare;
     py->spare = v;
 }
@@ -231,9 +238,11 @@ bool sb__callback_stash(sb_session *py, const uint8_t *frame, size_t size, uint6
 
 void sb__callback_lost(sb_session *py)
 {
-    for (struct sb_serving *v = py->serving; v; v = v->outer)
+    for (struct sb_serving *v = py->serving; v; v = v->outer) {
+        v->lent.link = NULL;
         if (!v->lost)
             v->lost = v->deadline && sb__now() >= v->deadline ? SB_E_TIMEOUT : SB_E_WORKER_DIED;
+    }
     let_go_of_all(py);
 }
 
@@ -242,10 +251,6 @@ void sb__callback_lost(sb_session *py)
 static void run_drop(sb_session *py, struct sb_function *f)
 {
     struct sb_serving *v = begin(py, 0);
-    if (!v) {
-        f->drop(f->user); /* for want of memory, without the session: its calls are refused */
-        return;
-    }
     atomic_store_explicit(&py->busy, SB_LENT, memory_order_release);
     f->drop(f->user);
     atomic_store_explicit(&py->busy, SB_INSIDE, memory_order_relaxed);
@@ -336,7 +341,7 @@ static const sb_value *read_arguments(sb_session *py, struct sb_decoder *d, sb_v
                                                                                        : NULL;
 }
 
-static size_t start_answer(sb_session *py)
+static void start_answer(sb_session *py)
 {
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(b->failed || b->cap > SB_OUT_MOST))
@@ -344,28 +349,41 @@ static size_t start_answer(sb_session *py)
     b->len = 0;
     if (sb__buf_room(b, SB_OUT_LEAST))
         b->len = sizeof(struct sb_frame);
-    return b->len;
 }
 
-/* RAISE with the session's error, in py->out. */
-static void put_raise(sb_session *py, const struct sb_function *f)
+static void put_error(struct sb_buf *b, const sb_error *e, const char *name)
 {
-    const sb_error *e = &py->error;
-    struct sb_buf *b = &py->out;
-    start_answer(py);
     sb__put_head(b, SB_MAJOR_ARRAY, 7);
     sb__put_uint(b, (uint64_t)e->code);
     sb__put_text(b, e->type);
     sb__put_text(b, e->message);
     sb__put_uint(b, e->exception.id);
     sb__put_text(b, e->file);
-    sb__put_text(b, f ? f->name : "");
+    sb__put_text(b, name);
     sb__put_uint(b, e->line > 0 ? (uint64_t)e->line : 0);
 }
 
-/* The result, or the error that was left, as a frame in py->out. False: no memory even for that. */
-static bool put_answer(sb_session *py, const struct sb_function *f, const sb_value *result,
-                       const struct sb_frame *asked)
+/* RAISE with the session's error. Returns the buffer: the level's own where there is no memory. */
+static struct sb_buf put_raise(sb_session *py, const struct sb_function *f, struct sb_serving *v)
+{
+    static const sb_error no_memory = { .code = SB_E_MEMORY,
+                                        .type = "SB_E_MEMORY",
+                                        .message = "out of memory for an error",
+                                        .file = "" };
+    start_answer(py);
+    put_error(&py->out, &py->error, f->name);
+    if (SB_LIKELY(!py->out.failed && py->out.len <= SB_FRAME_MAX))
+        return py->out;
+    struct sb_buf least = { .ptr = v->least,
+                            .len = sizeof(struct sb_frame),
+                            .cap = sizeof v->least };
+    put_error(&least, &no_memory, "");
+    return least;
+}
+
+/* The result, or the error that was left, as a frame, at v->reply. */
+static void put_answer(sb_session *py, const struct sb_function *f, const sb_value *result,
+                       const struct sb_frame *asked, struct sb_serving *v)
 {
     static const sb_site nowhere = { "", "", 0 };
     enum sb_frame_kind kind = SB_FRAME_RAISE;
@@ -374,32 +392,26 @@ static bool put_answer(sb_session *py, const struct sb_function *f, const sb_val
         t.code = SB_OK;
         start_answer(py);
         if (SB_LIKELY(sb__value_encode(&py->out, result, sb__handle_check, py, &t) &&
-                      !py->out.failed && py->out.len <= SB_FRAME_MAX)) {
+                      !py->out.failed && py->out.len <= SB_FRAME_MAX))
             kind = SB_FRAME_RETURN;
-        } else {
-            if (py->out.failed)
-                sb__fail(py, &nowhere, f->name, SB_E_MEMORY, "out of memory for the result");
-            else if (t.code == SB_OK)
-                sb__fail(py, &nowhere, f->name, SB_E_LIMIT, "the result takes more than %u bytes",
-                         SB_FRAME_MAX);
-            else
-                sb__fail(py, &nowhere, f->name, t.code, "the result of %s: %s", f->name, t.text);
-        }
+        else if (py->out.failed)
+            sb__fail(py, &nowhere, f->name, SB_E_MEMORY, "out of memory for the result");
+        else if (t.code == SB_OK)
+            sb__fail(py, &nowhere, f->name, SB_E_LIMIT, "the result takes more than %u bytes",
+                     SB_FRAME_MAX);
+        else
+            sb__fail(py, &nowhere, f->name, t.code, "the result of %s: %s", f->name, t.text);
     }
-    if (SB_UNLIKELY(kind == SB_FRAME_RAISE))
-        put_raise(py, f);
-    if (SB_UNLIKELY(py->out.failed)) {
-        sb__buf_reset(&py->out);
-        return false;
-    }
-    struct sb_frame *h = (struct sb_frame *)(void *)py->out.ptr;
-    *h = (struct sb_frame) { .size = (uint32_t)py->out.len,
+    struct sb_buf frame = SB_LIKELY(kind == SB_FRAME_RETURN) ? py->out : put_raise(py, f, v);
+    struct sb_frame *h = (struct sb_frame *)(void *)frame.ptr;
+    *h = (struct sb_frame) { .size = (uint32_t)frame.len,
                              .kind = (uint8_t)kind,
                              .session = py->tag,
                              .epoch = py->epoch,
                              .seq = asked->seq,
                              .id = asked->id };
-    return true;
+    v->reply = frame.ptr;
+    v->reply_size = frame.len;
 }
 
 /* RAISE where there is no memory for anything else: in the session itself. */
@@ -452,12 +464,10 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
     if (SB_UNLIKELY(py->servings >= SB_MAX_CALLBACKS))
         return *why = "callbacks that are nested too deep", -1;
     struct sb_serving *v = begin(py, seq);
-    if (SB_UNLIKELY(!v))
-        return refuse(py, &asked, answer, n);
     d.arena = sb__arena(py);
     size_t count = 0;
-    const sb_value *args = read_arguments(py, &d, few, &count);
-    bool failed = !args && !d.no_memory && !py->no_memory;
+    const sb_value *args = py->failed ? NULL : read_arguments(py, &d, few, &count);
+    bool failed = !args && !py->failed && !d.no_memory && !py->no_memory;
     if (SB_LIKELY(args != NULL)) {
         f->running++;
         atomic_store_explicit(&py->busy, SB_LENT, memory_order_release);
@@ -466,21 +476,22 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
         atomic_store_explicit(&py->busy, SB_INSIDE, memory_order_relaxed);
         if (py->functions.dropping)
             sb__drop_functions(py);
-    } else if (!failed) {
+    } else if (!failed) { /* unless it has failed already */
         py->no_memory = false;
         sb__fail(py, NULL, f->name, SB_E_MEMORY, "out of memory for a callback's arguments");
     }
+    if (SB_UNLIKELY(v->deadline) && sb__now() >= v->deadline && !py->failed)
+        sb__fail(py, NULL, f->name, SB_E_TIMEOUT, "the call's time ran out in a callback");
     if (SB_UNLIKELY(failed))
         *why = d.in.error ? d.in.error : "a callback whose arguments make no sense";
-    bool ok = !failed && put_answer(py, f, args ? &result : NULL, &asked) && !v->lost;
-    bool no_memory = !failed && !ok && !v->lost;
+    if (!failed)
+        put_answer(py, f, args ? &result : NULL, &asked, v);
+    bool ok = !failed && !v->lost;
     end(py, v);
     if (args && --f->running == 0 && f->dropped)
         let_go(py, f);
-    if (SB_UNLIKELY(no_memory))
-        return refuse(py, &asked, answer, n);
-    *answer = v->out.ptr;
-    *n = v->out.len;
+    *answer = v->reply;
+    *n = v->reply_size;
     return ok ? 0 : -1;
 }
 
@@ -521,7 +532,7 @@ sb_object sb_typed_function(sb_session *py, const sb_site *site, const char *nam
         name++;
     if (!name || !is_identifier(name))
         name = "function";
-    struct sb_function *f = add(t);
+    struct sb_function *f = provide(py) ? add(t) : NULL;
     if (!f) {
         struct sb_trouble trouble = { 0 };
         if (t->cap == PLACES)

@@ -37,6 +37,9 @@ struct sb_serving {
     uint32_t depth;
     struct sb_buf answer; /* the request's, if it came while the function ran */
     bool answered;
+    const uint8_t *reply; /* RETURN or RAISE: in `out`, or `least` */
+    size_t reply_size;
+    _Alignas(8) uint8_t least[256];
     sb_code lost; /* the link is gone on which the request waits: its error's code, or SB_OK */
 };
 
