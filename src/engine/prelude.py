@@ -6,6 +6,7 @@
 
 import io
 import sys
+from types import FunctionType, TracebackType
 
 
 class TimeoutExceeded(BaseException):
@@ -159,25 +160,20 @@ E_PYTHON = 1
 places = {}
 
 
-def placed(box, file, function, line):
-    """The exception in `box`, with the place in C as the outermost entry of its traceback.
-
-    The frames here stay reachable from the traceback: none may keep the exception, which would never be freed but by
-    the collector of cycles, and the C function with it."""
+def placed(error, file, function, line):
+    """With the place in C as the outermost entry of its traceback. A traceback has frames: that of a generator which has
+    not begun has no caller, so that no caller's variables live as long as the error does."""
     if not file:
         return box.pop()
     key = (file, function, line)
-    code = places.get(key)
-    if code is None:
-        code = compile("raise box.pop()", file, "exec").replace(co_name=function or "?", co_firstlineno=line)
+    waiting = places.get(key)
+    if waiting is None or waiting.gi_frame is None:
+        code = compile("def place():\n    yield", file, "exec").co_consts[0]
+        code = code.replace(co_name=function or "?", co_firstlineno=line)
+        waiting = FunctionType(code, {})()
         if len(places) < 1000:
-            places[key] = code
-    scope = {"error": error, "__builtins__": {}}
-    try:
-        exec(code, scope)
-    except BaseException as raised:
-        scope.clear()  # the traceback has it, and would be a cycle
-        return raised.with_traceback(raised.__traceback__.tb_next)
+            places[key] = waiting
+    return error.with_traceback(TracebackType(error.__traceback__, waiting.gi_frame, -1, line))
 
 
 def from_c(code, name, text, file, function, line, cause, kind):

@@ -688,6 +688,7 @@ static void within(void **state)
     assert_int_equal(sb_as_int(py, sb_call(py, "callbacks.Index")), 5);
     assert_int_equal(sb_count(py, sb_call(py, "builtins.range", sb_call(py, "callbacks.Index"))),
                      5);
+    sb_call(py, "callbacks.keep", SB_NONE);
     expect_fine(py);
     assert_int_equal(sb_close(py), 0);
 }
