@@ -110,7 +110,7 @@ static int api_request(struct sb_engine_session *s, const uint8_t *frame, size_t
     }
     s->thread = self.ident;
     int rc = sb__run(s, frame, frame_size);
-    if (SB_UNLIKELY(s->interrupted || s->output.len || s->gone))
+    if (SB_UNLIKELY(sb__unusual(s) || s->output.len))
         rc = finish(s, h, rc);
     *answer = s->answer.ptr;
     *size = SB_LIKELY(rc != -1) ? s->answer.len : 0;
@@ -159,11 +159,15 @@ static int converse(struct sb_engine_session *s, struct sb_level *v)
     uint64_t request = v->request->seq;
     unsigned long ident = self.ident;
     PyThreadState *state = self.state, *mine = PyEval_SaveThread();
-    self.state = mine;
-    self.ident = PyThread_get_thread_ident();
+    if (SB_UNLIKELY(state != mine)) { /* a thread of Python's own */
+        self.state = mine;
+        self.ident = PyThread_get_thread_ident();
+    }
     int rc = s->call(s->ctx, v->frame.ptr, v->frame.len, &answer, &n);
-    self.state = state;
-    self.ident = ident;
+    if (SB_UNLIKELY(state != mine)) {
+        self.state = state;
+        self.ident = ident;
+    }
     PyEval_RestoreThread(mine);
     if (SB_LIKELY(rc == 0)) {
         sb_header *h = (sb_header *)answer;

@@ -450,7 +450,7 @@ static inline void begin(struct sb_engine_session *s, sb_header *h)
 
 static inline void end(struct sb_engine_session *s)
 {
-    if (SB_UNLIKELY(s->level != s->base))
+    if (SB_UNLIKELY(s->level != NULL))
         sb__callback_drain(s);
     s->request = NULL; /* nothing is left to interrupt */
     sb__output_end(s);

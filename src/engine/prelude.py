@@ -161,7 +161,7 @@ places = {}
 
 
 def placed(error, file, function, line):
-    """With the place in C as the outermost entry of its traceback. A traceback has frames: that of a generator which has
+    """With the place in C as the outermost entry of its traceback. A traceback has frames: that of a generator that has
     not begun has no caller, so that no caller's variables live as long as the error does."""
     if not file:
         return box.pop()

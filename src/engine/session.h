@@ -56,7 +56,9 @@ struct sb_engine_session {
 
     unsigned long thread; /* Python's identifier of the thread that runs the request */
     uint8_t interrupted;  /* enum sb_interruption; in-process */
-    sb_code refused;      /* the request is not to be run, but to fail with this; or SB_OK */
+    bool gone; /* by a callback: the program has let go of the session, or broken the protocol (behind
+                  `interrupted`: sb__unusual) */
+    sb_code refused; /* the request is not to be run, but to fail with this; or SB_OK */
 
     /* Callbacks: engine/callback.h. */
     struct sb_level *level; /* the callback on top, or below the request that is */
@@ -65,7 +67,6 @@ struct sb_engine_session {
     struct sb_engine_function *functions; /* that Python may call */
     uint64_t callbacks;                   /* begun so far: the number of the last */
     uint32_t depth;
-    bool gone; /* the program has let go of the session in a callback, or broke the protocol */
     const char *broken;                                                   /* then: how, or NULL */
     int (*converse)(struct sb_engine_session *s, struct sb_level *level); /* NULL: no callbacks */
     int (*call)(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer, size_t *n);
@@ -78,6 +79,16 @@ enum sb_interruption {
     SB_CANCELLED = 2,   /* by sb_cancel */
     SB_SETTLED = 4,     /* its failure is being described: it is not cancelled any more */
 };
+/* Whether it is interrupted, or gone: one look for both. */
+static inline bool sb__unusual(const struct sb_engine_session *s)
+{
+    uint16_t both;
+    static_assert(offsetof(struct sb_engine_session, gone) ==
+                      offsetof(struct sb_engine_session, interrupted) + 1,
+                  "one behind the other");
+    memcpy(&both, &s->interrupted, sizeof both);
+    return both != 0;
+}
 
 /* The current request cannot be done: code and text. The first one counts. Returns -1. */
 int sb__fault(struct sb_engine_session *s, sb_code code, const char *format, ...)

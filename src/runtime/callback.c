@@ -147,7 +147,7 @@ static struct sb_serving *begin(sb_session *py, uint64_t seq)
         py->error = (sb_error) { 0 };
         py->error_classes.len = 0;
     }
-    py->answered = py->seq;
+    py->answered = v->begun = py->seq;
     v->depth = py->depth;
     py->scopes[++py->depth] = (struct sb_scope_state) { .owned = py->owned_len };
     v->thread = atomic_load_explicit(&py->lent_to, memory_order_relaxed);
@@ -198,7 +198,8 @@ static void end(sb_session *py, struct sb_serving *v)
     struct sb_buf b = py->out;
     py->out = v->out;
     v->out = b; /* with the answer */
-    py->sent[v->seq % SB_IN_FLIGHT] = v->sent;
+    if (py->seq != v->begun)
+        py->sent[v->seq % SB_IN_FLIGHT] = v->sent;
     py->answered = py->seq;
     if (SB_LIKELY(py->link && !v->lost && v->waits)) {
         py->link->floor = v->floor;

@@ -27,6 +27,7 @@ struct sb_serving {
     struct sb_serving *outer;
     const void *thread; /* to which the session was lent before */
     uint64_t seq;       /* of the request that waits */
+    uint64_t begun;     /* of the last one when the callback began */
     bool waits;         /* there is one: not for a drop */
     int64_t deadline;   /* of it, or 0 */
     uint64_t deadline_seq, floor;

@@ -30,10 +30,9 @@ struct inprocess_link {
     const uint8_t *answer;   /* what is left of it */
     size_t left;
     struct sb_alarm alarm;
-    bool alarmed;     /* the alarm was added */
-    unsigned running; /* requests, one in a callback of the other */
-    bool closed;      /* in a callback: freed when the last of them has returned */
-    int64_t due;      /* of the alarm while it is armed, or 0 */
+    bool alarmed;    /* the alarm was added */
+    unsigned closed; /* in a callback: so many requests have yet to return, the last one frees it */
+    int64_t due;     /* of the alarm while it is armed, or 0 */
     uint64_t due_seq;
 };
 
@@ -307,9 +306,8 @@ static void free_link(struct inprocess_link *l)
 /* One request has returned. The link may be gone then: a negative code. */
 static inline int returned(struct inprocess_link *l, int rc)
 {
-    l->running--;
     if (SB_UNLIKELY(l->closed)) {
-        if (!l->running)
+        if (--l->closed == 0)
             free_link(l);
         return -SB_E_WORKER_DIED;
     }
@@ -351,7 +349,6 @@ static int send_frame(struct sb_link *link, const uint8_t *frame, size_t size)
     const uint64_t due_seq = l->due_seq;
     if (deadline)
         arm(l, link->deadline, link->deadline_seq);
-    l->running++;
     int rc = l->api->request(l->session, frame, size, &l->answer, &l->left);
     if (deadline)
         arm(l, due, due_seq);
@@ -382,7 +379,6 @@ static struct sb_answer exchange(struct sb_link *link, const uint8_t *request, s
         return failed ? (struct sb_answer) { NULL, (size_t)-failed }
                       : (struct sb_answer) { l->answer, l->left };
     }
-    l->running++;
     int rc = l->api->request(l->session, request, size, &l->answer, &l->left);
     if (SB_UNLIKELY((rc = returned(l, rc)) != 0))
         return (struct sb_answer) { NULL, (size_t)-rc };
@@ -398,8 +394,11 @@ static bool dead(struct sb_link *link)
 static void close_link(struct sb_link *link)
 {
     struct inprocess_link *l = (struct inprocess_link *)link;
-    l->closed = true;
-    if (!l->running)
+    const sb_session *py = link->owner;
+    l->closed = 0;
+    for (const struct sb_serving *v = py ? py->serving : NULL; v; v = v->outer)
+        l->closed += v->waits && v->lent.link == link;
+    if (!l->closed)
         free_link(l);
 }
 

@@ -13,12 +13,6 @@
 
 /* ---- entry ---- */
 
-const void *sb__self(void)
-{
-    static _Thread_local char self;
-    return &self;
-}
-
 bool sb__enter_slow(sb_session *py)
 {
     if (!py)

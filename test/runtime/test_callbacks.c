@@ -103,8 +103,9 @@ static void values(void **state)
         SB_SCOPE(py);
         sb_object f = sb_function(py, kinds, text, NULL);
         sbtest_Box box = sbtest_Box_new(py, 7);
-        sb_value r = CALL(py, f, SB_NONE, SB_TRUE, 5, sb_from_digits("123456789012345678901234567890"),
-                          2.5, "text", SB_LIST(py, 1), SB_TUPLE(py, 1, 2), box);
+        sb_value r =
+            CALL(py, f, SB_NONE, SB_TRUE, 5, sb_from_digits("123456789012345678901234567890"), 2.5,
+                 "text", SB_LIST(py, 1), SB_TUPLE(py, 1, 2), box);
         snprintf(want, sizeof want, "%d %d %d %d %d %d %d %d %d ", SB_NONE_, SB_BOOL_, SB_INT_,
                  SB_BIGINT_, SB_FLOAT_, SB_STR_, SB_OBJECT_, SB_TUPLE_, SB_OBJECT_);
         assert_string_equal(text, want);
