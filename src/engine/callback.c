@@ -173,7 +173,7 @@ void sb__callback_nest(struct sb_engine_session *s, struct sb_level *v)
     v->raised = sb__guard_raised();
     v->settling = sb__guard.settling;
     v->guard_thread = sb__guard.thread;
-    s->interrupted = false;
+    s->interrupted = 0;
     v->nested = true;
     s->base = v;
     s->thread = PyThread_get_thread_ident();
