@@ -164,7 +164,7 @@ def placed(error, file, function, line):
     """With the place in C as the outermost entry of its traceback. A traceback has frames: that of a generator that has
     not begun has no caller, so that no caller's variables live as long as the error does."""
     if not file:
-        return box.pop()
+        return error
     key = (file, function, line)
     waiting = places.get(key)
     if waiting is None or waiting.gi_frame is None:
@@ -191,9 +191,7 @@ def from_c(code, name, text, file, function, line, cause, kind):
             error = kind(text)
         except Exception as why:
             error = RuntimeError("%s, which is not made from a text alone (%s): %s" % (name, why, text))
-    box = [error]
-    del error, cause
-    return placed(box, file, function, line)
+    return placed(error, file, function, line)
 
 
 sys.stdout = sys.__stdout__ = Output(1, "<stdout>")

@@ -415,32 +415,6 @@ static void put_answer(sb_session *py, const struct sb_function *f, const sb_val
     v->reply_size = frame.len;
 }
 
-/* RAISE where there is no memory for anything else: in the session itself. */
-static int refuse(sb_session *py, const struct sb_frame *asked, const uint8_t **answer, size_t *n)
-{
-    static const char message[] = "out of memory for a callback";
-    struct sb_buf b = { .ptr = py->refusal, .cap = sizeof py->refusal };
-    b.len = sizeof *asked;
-    sb__put_head(&b, SB_MAJOR_ARRAY, 7);
-    sb__put_uint(&b, SB_E_MEMORY);
-    sb__put_text(&b, sb_code_name(SB_E_MEMORY));
-    sb__put_text(&b, message);
-    sb__put_uint(&b, 0);
-    sb__put_text(&b, "");
-    sb__put_text(&b, "");
-    sb__put_uint(&b, 0);
-    const struct sb_frame head = { .size = (uint32_t)b.len,
-                                   .kind = SB_FRAME_RAISE,
-                                   .session = py->tag,
-                                   .epoch = py->epoch,
-                                   .seq = asked->seq,
-                                   .id = asked->id };
-    memcpy(b.ptr, &head, sizeof head);
-    *answer = b.ptr;
-    *n = b.len;
-    return 0;
-}
-
 int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_t size,
                        const uint8_t **answer, size_t *n, const char **why)
 {
@@ -462,7 +436,7 @@ int sb__callback_serve(sb_session *py, uint64_t seq, const uint8_t *frame, size_
     struct sb_function *f = sb__read_uint(&d.in, &number) ? find(&py->functions, number) : NULL;
     if (SB_UNLIKELY(!f))
         return *why = d.in.error ? d.in.error : "a callback of a function that does not exist", -1;
-    if (SB_UNLIKELY(py->servings >= SB_MAX_CALLBACKS))
+    if (SB_UNLIKELY(py->servings >= 2 * SB_MAX_CALLBACKS)) /* drops count, too */
         return *why = "callbacks that are nested too deep", -1;
     struct sb_serving *v = begin(py, seq);
     d.arena = sb__arena(py);

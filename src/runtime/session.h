@@ -138,8 +138,7 @@ struct sb_session {
     sb_code lost; /* a callback has ended, whose call's link is gone meanwhile: the call's error */
     bool stashed; /* a callback has ended, whose call was answered meanwhile: in `stash` */
     struct sb_buf stash;
-    _Alignas(8) uint8_t refusal[160]; /* the frame that refuses a callback for want of memory */
-    bool closing;                     /* sb_close runs */
+    bool closing; /* sb_close runs */
 
     struct sb_futures futures;
 };
