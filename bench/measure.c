@@ -115,6 +115,13 @@ static void print_row(const char *name, const double *rounds, const double *wait
     fflush(stdout);
 }
 
+/* Single runs a round: as many as take no longer than some turns. */
+static size_t single_runs(unsigned n)
+{
+    size_t most = (size_t)n * 4;
+    return most < SINGLE_RUNS_A_ROUND ? most : SINGLE_RUNS_A_ROUND;
+}
+
 void bench_rows(const struct bench_row *rows, size_t count, unsigned rounds, double turn_ms)
 {
     double cost = clock_cost();
@@ -145,15 +152,15 @@ void bench_rows(const struct bench_row *rows, size_t count, unsigned rounds, dou
             double took = timed(row, n[i]);
             round[i * rounds + r] = took / n[i];
             waited[i * rounds + r] = (waits(row) - before) / took;
-            double *s = single + i * singles + (size_t)r * SINGLE_RUNS_A_ROUND;
-            for (unsigned j = 0; j < SINGLE_RUNS_A_ROUND; j++)
+            double *s = single + i * singles + r * single_runs(n[i]);
+            for (size_t j = 0; j < single_runs(n[i]); j++)
                 s[j] = timed(row, 1);
             if (row->end)
                 row->end();
         }
     for (size_t i = 0; i < count; i++)
         print_row(rows[i].name, round + i * rounds, waited + i * rounds, rounds,
-                  single + i * singles, singles, cost);
+                  single + i * singles, rounds * single_runs(n[i]), cost);
     free(n);
     free(round);
     free(waited);

@@ -58,6 +58,14 @@ ROWS = (
     Row("call.keyword.python", CALL_UNIT, "call.keyword.python.floor", 1.3),
     Row("chain.ten.waiting", CALL_UNIT),
     Row("chain.ten", CALL_UNIT, "chain.ten.waiting", 0.5),
+    Row("list.floats.floor", CALL_UNIT),
+    Row("list.floats.inprocess", CALL_UNIT, "list.floats.floor", 2),
+    Row("list.floats.worker", CALL_UNIT, "list.floats.floor", 3),
+    Row("json.document.floor", CALL_UNIT),
+    Row("json.document.inprocess", CALL_UNIT, "json.document.floor", 2),
+    Row("json.document.worker", CALL_UNIT, "json.document.floor", 2),
+    Row("dict.fill.floor", CALL_UNIT),
+    Row("dict.fill.inprocess", CALL_UNIT, "dict.fill.floor", 1.3),
     Row("generate.numpy.cold", "s CPU", None, 4),
     Row("generate.noop", "ms", None, 10),
     Row("compile.numpy_pandas.c", "s CPU", None, 0.6),
@@ -151,6 +159,15 @@ def calls(group: str) -> Callable[[Bench], Samples]:
 
     def measure(b: Bench) -> Samples:
         return rounds(b, b.bench / "bench_calls", group, b.bench / "libbench_floor.so")
+
+    return measure
+
+
+def values(group: str) -> Callable[[Bench], Samples]:
+    """Return the measurement of a group of bench/values.c."""
+
+    def measure(b: Bench) -> Samples:
+        return rounds(b, b.bench / "bench_values", group, b.bench / "libbench_values_floor.so")
 
     return measure
 
@@ -253,6 +270,15 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Samples]], ...] = (
         calls("keyword"),
     ),
     (("chain.ten", "chain.ten.waiting"), calls("chain")),
+    (
+        tuple(
+            "%s.%s" % (row, end)
+            for row in ("list.floats", "json.document", "dict.fill")
+            for end in ("floor", "inprocess")
+        ),
+        values("inprocess"),
+    ),
+    (("list.floats.worker", "json.document.worker"), values("worker")),
     (("generate.numpy.cold",), generate_cold),
     (("generate.noop",), generate_noop),
     (("compile.numpy_pandas.c",), compile_headers("compile.numpy_pandas.c", "gcc", ".c", "-std=c11")),

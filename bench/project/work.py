@@ -29,6 +29,29 @@ def place(a: float, b: float, c: int, *, scale: float = 1.0, offset: int = 0) ->
     return a
 
 
+def floats() -> list[float]:
+    return [i / 7 for i in range(1_000_000)]
+
+
+_text = ""
+
+
+def document() -> object:
+    """Load the JSON document of megabytes that altair ships."""
+    import json
+
+    global _text
+    if not _text:
+        import importlib.util
+        from pathlib import Path
+
+        where = importlib.util.find_spec("altair")
+        assert where is not None and where.origin is not None
+        (path,) = Path(where.origin).parent.glob("vegalite/*/schema/vega-lite-schema.json")
+        _text = path.read_text("utf-8")
+    return json.loads(_text)
+
+
 def frame() -> pandas.DataFrame:
     import pandas
 
