@@ -544,7 +544,7 @@ int sb__encode_array(struct sb_engine_session *s, struct sb_buf *b, PyObject *o,
         }
         PyObject *sequence = list ? list : o;
         if (sb__sequence_size(sequence) >= 0)
-            rc = sb__put_nested(s, b, sequence);
+            rc = sb__put_flat(b, sequence) ? 1 : sb__put_nested(s, b, sequence);
         Py_XDECREF(list);
     }
     if (rc == 0 && convert) {

@@ -63,6 +63,8 @@ bool sb__is_array_tag(uint64_t tag);
 /* The array by reference behind whose tag r stands. As sb__decode. */
 PyObject *sb__decode_view(struct sb_engine_session *s, struct sb_reader *r);
 
+/* A list whose items are all floats, or all ints of 64 bits, as an array. 1; 0: it is something else. */
+int sb__put_flat(struct sb_buf *b, PyObject *o) SB_MUST_USE;
 /* Appends an array. 1; 0 if `o` is none that the wire can carry (then *why, where it is not NULL,
  * says what it is); -1: an exception. `convert`: takes what has numbers in order, too (lists,
  * __array__, __dlpack__), and refers to it where it can; else exporters of a buffer only, whose

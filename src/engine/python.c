@@ -186,6 +186,23 @@ static int check_layout(void)
     return good ? 0 : -1;
 }
 
+static int check_lists(void)
+{
+    PyObject *list = PyList_New(2), *item = list ? PyLong_FromLong(INT32_MAX) : NULL;
+    if (item) {
+        Py_INCREF(item);
+        Py_INCREF(Py_None);
+        PyList_SetItem(list, 0, Py_None);
+        PyList_SetItem(list, 1, item);
+        sb__py.lists = true;
+        PyObject *const *items = sb__list_items(list);
+        sb__py.lists = items && items[0] == Py_None && items[1] == item;
+        Py_DECREF(item);
+    }
+    Py_XDECREF(list);
+    return item ? 0 : -1;
+}
+
 int sb__python_load(void)
 {
     if (sb__py.version)
@@ -203,7 +220,7 @@ int sb__python_load(void)
                      sb__py.version_text);
         return -1;
     }
-    if (check_layout() < 0)
+    if (check_layout() < 0 || check_lists() < 0)
         return -1;
     if (!find("PyObject_Vectorcall", &sb__py.vectorcall))
         sb__py.vectorcall = old_vectorcall;

@@ -95,6 +95,7 @@ struct sb_python {
     PyObject *from_c;    /* prelude.py: the exception for an error of a C function */
     PyObject *builtins;  /* the module's dict */
     PyObject *modules;   /* sys.modules */
+    bool lists;          /* lists have their items where sb__list_items looks */
     struct {
 #define SB_NAME(name) PyObject *name;
         SB_INTERNED(SB_NAME)
@@ -110,6 +111,16 @@ static inline double sb__float_value(PyObject *o)
     double d;
     memcpy(&d, (const char *)o + sizeof(PyObject), sizeof d);
     return d;
+}
+
+/* The items of an exact list, in every CPython up to now behind the head with the size (Include/cpython/listobject.h), or NULL:
+ * it is something else, or this build has it otherwise, as sb__python_load looks. They are valid until Python code runs. */
+static inline PyObject *const *sb__list_items(PyObject *o)
+{
+    PyObject *const *items = NULL;
+    if (SB_LIKELY(Py_TYPE(o) == &PyList_Type && sb__py.lists))
+        memcpy(&items, (const char *)o + sizeof(PyVarObject), sizeof items);
+    return items;
 }
 
 /* Where an object has its vectorcall function (PEP 590), if nothing can change that: its type is a
