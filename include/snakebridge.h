@@ -8,7 +8,7 @@
  *   return sb_close(py);                                               prints an error nobody looked at
  *
  * Errors.   The first error sticks to the session; until it is cleared every call returns a zero of its type and does
- *           nothing. Only sb_close, the ends of scopes, sb_keep and sb_release still act. Test sb_failed() before a
+ *           nothing. Only sb_close, the ends of scopes and of SB_WITH, sb_keep and sb_release still act. Test sb_failed() before a
  *           side effect of your own and in every loop whose end depends on a Python result.
  * Memory.   Arguments are borrowed for the call. Results (text, bytes, arrays, objects) belong to the innermost open
  *           SB_SCOPE, or to the session, and die with it; sb_keep moves one outwards, sb_release drops one early.
@@ -574,6 +574,25 @@ SB_API sb_array sb_array_copy_(sb_session *py, const sb_site *at, sb_array a);
 /* a op b: + - * / // % ** @ & | ^ << >> < <= == != > >= in is */
 #define sb_op(py, a, op, b) sb_op_(py, SB_SITE_(""), SB(a), op, SB(b))
 #define sb_is(py, a, b) sb_is_(py, SB_SITE_(""), SB(a), SB(b)) /* the same Python object? */
+#define sb_del_attr(py, x, name) sb_del_attr_(py, SB_SITE_(""), SB(x), name)
+#define sb_has_attr(py, x, name) sb_has_attr_(py, SB_SITE_(""), SB(x), name)
+#define sb_del_item(py, x, key) sb_del_item_(py, SB_SITE_(""), SB(x), SB(key)) /* a slice, too: SB_SLICE */
+#define sb_contains(py, x, item) sb_contains_(py, SB_SITE_(""), SB(x), SB(item)) /* item in x */
+#define sb_truth(py, x) sb_truth_(py, SB_SITE_(""), SB(x)) /* bool(x): of a list, whether it has items */
+#define sb_hash(py, x) sb_hash_(py, SB_SITE_(""), SB(x))
+#define sb_repr(py, x) sb_repr_(py, SB_SITE_(""), SB(x))
+#define sb_callable(py, x) sb_callable_(py, SB_SITE_(""), SB(x))
+/* `type`: the name of a class ("int", "pandas.DataFrame"), or a class, or a tuple of classes. */
+#define sb_isinstance(py, x, type) sb_isinstance_(py, SB_SITE_(""), SB(x), SB(type))
+/* Calls an object: sb_apply(py, function, 1, SB_KW("key", 2)). */
+#define sb_apply(py, f, ...) sb_apply_(py, SB_SITE_(""), SB(f), SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+/* A few lines of Python with variables: sb_eval(py, "a + b", SB_KW("a", 1), SB_KW("b", 2)) gives the value of an expression,
+ * sb_exec(py, "c = a * 2", SB_KW("a", 1)) a dict of the variables at the end. Each call has a namespace of its own;
+ * `await` may be used. Never with text from somebody else. */
+#define sb_eval(py, source, ...) sb_eval_(py, SB_SITE_(""), source, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+#define sb_exec(py, source, ...) sb_exec_(py, SB_SITE_(""), source, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__))
+/* importlib.reload: the module, whose functions later calls find anew. Older objects keep their classes. */
+#define sb_reload(py, module) sb_reload_(py, SB_SITE_(""), SB(module))
 #define sb_to_str(py, x) sb_to_str_(py, SB_SITE_(""), SB(x))   /* str(x) */
 #define sb_print(py, x) sb_print_(py, SB_SITE_(""), SB(x))     /* print(x), on C's stdout */
 
@@ -588,6 +607,19 @@ SB_API sb_value sb_item_(sb_session *py, const sb_site *at, sb_value x, sb_value
 SB_API void sb_set_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key, sb_value v);
 SB_API sb_value sb_op_(sb_session *py, const sb_site *at, sb_value a, const char *op, sb_value b);
 SB_API bool sb_is_(sb_session *py, const sb_site *at, sb_value a, sb_value b);
+SB_API void sb_del_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name);
+SB_API bool sb_has_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name);
+SB_API void sb_del_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key);
+SB_API bool sb_contains_(sb_session *py, const sb_site *at, sb_value x, sb_value item);
+SB_API bool sb_truth_(sb_session *py, const sb_site *at, sb_value x);
+SB_API int64_t sb_hash_(sb_session *py, const sb_site *at, sb_value x);
+SB_API sb_str sb_repr_(sb_session *py, const sb_site *at, sb_value x);
+SB_API bool sb_callable_(sb_session *py, const sb_site *at, sb_value x);
+SB_API bool sb_isinstance_(sb_session *py, const sb_site *at, sb_value x, sb_value type);
+SB_API sb_value sb_apply_(sb_session *py, const sb_site *at, sb_value f, sb_args args);
+SB_API sb_value sb_eval_(sb_session *py, const sb_site *at, const char *source, sb_args variables);
+SB_API sb_value sb_exec_(sb_session *py, const sb_site *at, const char *source, sb_args variables);
+SB_API sb_value sb_reload_(sb_session *py, const sb_site *at, sb_value module);
 SB_API sb_str sb_to_str_(sb_session *py, const sb_site *at, sb_value x);
 SB_API void sb_print_(sb_session *py, const sb_site *at, sb_value x);
 
@@ -755,6 +787,25 @@ SB_API void sb_iter_end_(sb_iter *it);
  * return value (None for other iterators). False after an error, with SB_FAILED_. */
 #define sb_next(py, iterator, item) sb_next_(py, SB_SITE_(""), SB(iterator), item)
 SB_API bool sb_next_(sb_session *py, const sb_site *at, sb_value iterator, sb_value *item);
+
+/* ---- with ------------------------------------------------------------------------------------------------------- */
+
+/* Enters a context manager for the rest of this block; `name` is a handle of what it gave: SB_WITH(py, file, py_open(py,
+ * "log.txt")); It is left when the block is, however that happens (break, return, goto), and after an error, too: the
+ * manager is told of the pending error, may suppress it, or fail with one of its own instead. An error that is no Python
+ * exception is a snakebridge.Error there, with its `code`. Asynchronous managers are awaited. */
+#define SB_WITH(py, name, manager)                                                                 \
+    sb_with name##_with_ SB_UNUSED_ SB_AUTO_(sb_with_end_) =                                       \
+        sb_with_begin_(py, SB_SITE_(""), SB(manager));                                             \
+    const sb_object name SB_UNUSED_ = name##_with_.entered
+typedef struct sb_with {
+    sb_session *py; /* NULL: it was not entered */
+    sb_site site;
+    sb_object manager, entered;
+    uint32_t attached;
+} sb_with;
+SB_API sb_with sb_with_begin_(sb_session *py, const sb_site *at, sb_value manager);
+SB_API void sb_with_end_(sb_with *with);
 
 /* ---- the process ------------------------------------------------------------------------------------------------ */
 

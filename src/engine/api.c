@@ -4,6 +4,7 @@
  * module that worker.py loads. In-process, requests run on the calling thread, whose Python thread
  * state is made by its first request and stays until the thread ends. */
 #include "engine/engine.h"
+#include "engine/async.h"
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/callback.h"
@@ -137,6 +138,7 @@ static void api_interrupt(struct sb_engine_session *s, uint64_t seq)
     if (s->request && s->request->seq == seq) {
         s->interrupted |= SB_INTERRUPTED;
         PyThreadState_SetAsyncExc(s->thread, sb__py.timeout);
+        sb__async_stop(s, sb__py.timeout);
     }
     PyGILState_Release(level);
 }
@@ -147,6 +149,7 @@ static void api_cancel(struct sb_engine_session *s, uint64_t seq)
     if (s->request && s->request->seq == seq && !s->interrupted) {
         s->interrupted |= SB_CANCELLED;
         PyThreadState_SetAsyncExc(s->thread, sb__py.cancelled);
+        sb__async_stop(s, sb__py.cancelled);
     }
     PyGILState_Release(level);
 }

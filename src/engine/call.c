@@ -9,7 +9,9 @@
 #include "engine/codec.h"
 #include "engine/error.h"
 #include "engine/output.h"
+#include "engine/async.h"
 #include "engine/iterate.h"
+#include "engine/with.h"
 #include "engine/perform.h"
 
 #define ANSWER_KEPT (1u << 20) /* bytes of the answer's buffer that outlive it */
@@ -201,10 +203,14 @@ static bool id_is_free(const struct sb_engine_session *s, uint64_t id)
 static SB_APART int answer_result(struct sb_engine_session *s, sb_header *h, struct sb_target *plan,
                                   PyObject *result)
 {
-    s->first_new = s->counter;
+    if (SB_UNLIKELY(sb__is_coroutine(result)) && !(result = sb__await_take(s, result)))
+        return sb__answer_fail(s, h);
+    if (SB_LIKELY(plan->op != 'n')) /* a batch has its ids already */
+        s->first_new = s->counter;
     sb__answer_begin(s);
-    int rc = SB_UNLIKELY(plan->op == 'n') ? sb__stream_encode(&s->answer, result)
-                                          : sb__encode(s, &s->answer, plan, result, h->id);
+    int rc = SB_UNLIKELY(plan->op == 'n')   ? sb__stream_encode(&s->answer, result)
+             : SB_UNLIKELY(plan->op == 'w') ? sb__with_encode(s, &s->answer, plan, result, h->id)
+                                            : sb__encode(s, &s->answer, plan, result, h->id);
     Py_DECREF(result);
     if (SB_LIKELY(rc == 0) && SB_UNLIKELY(s->answer.len > SB_FRAME_MAX))
         rc = sb__fault(s, SB_E_LIMIT, "%s: a result of more than %u bytes", plan->label,

@@ -7,6 +7,7 @@
  * by being tried again. */
 #include "engine/iterate.h"
 #include "engine/answer.h"
+#include "engine/async.h"
 #include "engine/codec.h"
 #include <time.h>
 
@@ -18,13 +19,12 @@
 enum state { MORE, END }; /* the first item of the answer */
 
 struct stream {
-    PyObject_HEAD /* clang-format off */
-    PyObject *iterator; /* NULL: it has ended */
-    PyObject *held;     /* an item that could not be encoded, or NULL */
+    PyObject_HEAD                   /* its line's end is a semicolon of its own */
+        PyObject *iterator;         /* NULL: it has ended */
+    PyObject *held;                 /* an item that could not be encoded, or NULL */
     PyObject *type, *value, *trace; /* the exception that ended it, or NULL */
-    bool ended;
+    bool ended, waits;              /* waits: an asynchronous iterator */
     struct sb_buf batch;
-    /* clang-format on */
 };
 
 static PyTypeObject *stream_type;
@@ -68,13 +68,14 @@ static bool make_type(void)
 }
 
 /* Takes `iterator`. */
-static struct stream *new_stream(PyObject *iterator)
+static struct stream *new_stream(PyObject *iterator, bool waits)
 {
     struct stream *st = NULL;
     if (iterator && make_type() && (st = PyObject_New(struct stream, stream_type))) {
         st->iterator = iterator;
         st->held = st->type = st->value = st->trace = NULL;
         st->ended = false;
+        st->waits = waits;
         st->batch = (struct sb_buf) { 0 };
         return st;
     }
@@ -120,7 +121,7 @@ static int put(struct sb_engine_session *s, struct sb_target *plan, struct sb_sp
 }
 
 /* The next item: a new reference. NULL: an exception, or none at the end. */
-static PyObject *next_item(struct stream *st)
+static PyObject *next_item(struct sb_engine_session *s, struct stream *st)
 {
     PyObject *item = st->held;
     st->held = NULL;
@@ -131,7 +132,14 @@ static PyObject *next_item(struct stream *st)
         st->type = st->value = st->trace = NULL;
         return NULL;
     }
-    return st->iterator ? PyIter_Next(st->iterator) : NULL;
+    if (!st->iterator)
+        return NULL;
+    if (SB_LIKELY(!st->waits))
+        return PyIter_Next(st->iterator);
+    item = sb__await(s, "step", st->iterator);
+    if (!item && PyErr_ExceptionMatches(PyExc_StopAsyncIteration))
+        PyErr_Clear();
+    return item;
 }
 
 /* Takes up to `window` items. 0, or -1: the first one failed. */
@@ -142,7 +150,7 @@ static int take(struct sb_engine_session *s, struct sb_target *plan, struct stre
     int64_t begin = window > 1 ? now_ns() : 0;
     uint64_t first = s->counter;
     for (size_t n = 0; n < window;) {
-        PyObject *item = next_item(st);
+        PyObject *item = next_item(s, st);
         if (!item) {
             if (!PyErr_Occurred()) {
                 forget(st);
@@ -160,7 +168,7 @@ static int take(struct sb_engine_session *s, struct sb_target *plan, struct stre
                 return -1;
             }
             PyErr_Clear();
-            s->fault.code = SB_OK;
+            sb__fault_clear(s);
             st->held = item;
             break;
         }
@@ -175,8 +183,19 @@ static int take(struct sb_engine_session *s, struct sb_target *plan, struct stre
 /* One step of any iterator, for sb_next. The generator's return value follows its end. */
 static int step(struct sb_engine_session *s, struct sb_target *plan, struct stream *st)
 {
-    PyObject *next = PyDict_GetItemString(sb__py.builtins, "next"), *args[1] = { st->iterator };
-    PyObject *item = next ? sb__py.vectorcall(next, args, 1, NULL) : NULL;
+    PyObject *item = NULL, *args[1] = { st->iterator };
+    if (st->waits) {
+        item = sb__await(s, "step", st->iterator);
+        if (!item && PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
+            PyErr_Clear();
+            Py_INCREF(Py_None);
+            item = Py_None;
+            st->ended = true;
+        }
+    } else {
+        PyObject *next = PyDict_GetItemString(sb__py.builtins, "next");
+        item = next ? sb__py.vectorcall(next, args, 1, NULL) : NULL;
+    }
     if (!item && PyErr_ExceptionMatches(PyExc_StopIteration)) {
         PyObject *type, *value, *trace;
         PyErr_Fetch(&type, &value, &trace);
@@ -194,6 +213,12 @@ static int step(struct sb_engine_session *s, struct sb_target *plan, struct stre
     return rc;
 }
 
+/* Whether the object's class has the special method. */
+static bool has(PyObject *o, const char *name)
+{
+    return PyObject_HasAttrString((PyObject *)Py_TYPE(o), name);
+}
+
 static PyObject *next_batch(struct sb_engine_session *s, struct sb_target *plan, PyObject *o,
                             size_t window)
 {
@@ -203,7 +228,7 @@ static PyObject *next_batch(struct sb_engine_session *s, struct sb_target *plan,
         Py_XINCREF(st);
     } else {
         Py_INCREF(o);
-        st = new_stream(o);
+        st = new_stream(o, !has(o, "__next__") && has(o, "__anext__"));
     }
     if (!st)
         return NULL;
@@ -234,32 +259,55 @@ int sb__stream_encode(struct sb_buf *b, PyObject *batch)
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-/* 1: a generator, which `close` ends; 0; -1. Files, sockets and the like have a close that means something else. */
-static int is_generator(PyObject *o)
+/* 1: a generator, which can be closed; 0; -1. Files, sockets and the like have a close that means something else. */
+static int is_generator(PyObject *o, bool waits)
 {
-    static PyObject *class;
-    if (!class && !(class = sb__module_attribute("collections.abc", "Generator", true)))
+    static PyObject *classes[2];
+    PyObject **class = &classes[waits];
+    if (!*class && !(*class = sb__module_attribute("collections.abc",
+                                                   waits ? "AsyncGenerator" : "Generator", true)))
         return 0;
-    return PyObject_IsInstance(o, class);
+    return PyObject_IsInstance(o, *class);
 }
 
-static PyObject *close_stream(const struct sb_target *plan, PyObject *o)
+static PyObject *close_stream(struct sb_engine_session *s, const struct sb_target *plan,
+                              PyObject *o)
 {
     struct stream *st = as_stream(plan, o);
     if (!st)
         return NULL;
-    PyObject *iterator = st->iterator;
+    PyObject *iterator = st->iterator, *result = NULL;
     Py_XINCREF(iterator);
     forget(st);
-    int generator = iterator ? is_generator(iterator) : 0;
-    PyObject *result = Py_None;
-    Py_INCREF(result);
-    if (generator) {
-        Py_DECREF(result);
-        result = generator > 0 ? PyObject_CallMethod(iterator, "close", NULL) : NULL;
+    int generator = iterator ? is_generator(iterator, st->waits) : 0;
+    if (generator == 0) {
+        Py_INCREF(Py_None);
+        result = Py_None;
+    } else if (generator > 0) {
+        result = PyObject_CallMethod(iterator, st->waits ? "aclose" : "close", NULL);
+        if (result && st->waits) {
+            PyObject *awaitable = result;
+            result = sb__await(s, "run", awaitable);
+            Py_DECREF(awaitable);
+        }
     }
     Py_XDECREF(iterator);
     return result;
+}
+
+static struct stream *open_stream(PyObject *o)
+{
+    if (has(o, "__iter__") || !has(o, "__aiter__"))
+        return new_stream(PyObject_GetIter(o), false);
+    PyObject *iterator = PyObject_CallMethod(o, "__aiter__", NULL);
+    if (iterator && !has(iterator, "__anext__")) {
+        char got[240];
+        sb__type_name((PyObject *)Py_TYPE(iterator), got, sizeof got);
+        PyErr_Format(PyExc_TypeError, "__aiter__() returned non-async-iterator of type '%s'", got);
+        Py_DECREF(iterator);
+        return NULL;
+    }
+    return new_stream(iterator, true);
 }
 
 PyObject *sb__stream_perform(struct sb_engine_session *s, struct sb_target *plan,
@@ -276,10 +324,10 @@ PyObject *sb__stream_perform(struct sb_engine_session *s, struct sb_target *plan
                             plan->label);
     switch (plan->op) {
     case 'i':
-        return (PyObject *)(void *)new_stream(PyObject_GetIter(a->at[0]));
+        return (PyObject *)(void *)open_stream(a->at[0]);
     case 'n':
         return next_batch(s, plan, a->at[0], window);
     default: /* q */
-        return close_stream(plan, a->at[0]);
+        return close_stream(s, plan, a->at[0]);
     }
 }

@@ -149,6 +149,25 @@ static PyObject *op_ipow(PyObject *const *a, size_t n)
     return PyNumber_InPlacePower(a[0], a[1], Py_None);
 }
 
+static PyObject *op_evaluate(PyObject *const *a, size_t n)
+{
+    return sb__py.vectorcall(sb__py.evaluate, a, n, NULL);
+}
+static PyObject *op_execute(PyObject *const *a, size_t n)
+{
+    return sb__py.vectorcall(sb__py.execute, a, n, NULL);
+}
+static PyObject *op_reload(PyObject *const *a, size_t n)
+{
+    PyObject *module = sb__py.vectorcall(sb__py.reload, a, n, NULL);
+    const char *name = module && PyModule_Check(module) ? PyModule_GetName(module) : NULL;
+    if (name)
+        sb__plans_forget(name);
+    else if (module)
+        PyErr_Clear();
+    return module;
+}
+
 UNARY(iter, PyObject_GetIter)
 UNARY(str, PyObject_Str)
 UNARY(repr, PyObject_Repr)
@@ -168,6 +187,8 @@ BUILTIN(reversed, "reversed")
 BUILTIN(format, "format")
 BUILTIN(isinstance, "isinstance")
 BUILTIN(issubclass, "issubclass")
+BUILTIN(callable, "callable")
+BUILTIN(hasattr, "hasattr")
 BINARY(getitem, PyObject_GetItem)
 BINARY(add, PyNumber_Add)
 BINARY(sub, PyNumber_Subtract)
@@ -305,6 +326,11 @@ static const struct sb_special specials[] = {
     { "delattr", 2, 2, op_delattr },
     { "isinstance", 2, 2, op_isinstance },
     { "issubclass", 2, 2, op_issubclass },
+    { "callable", 1, 1, op_callable },
+    { "hasattr", 2, 2, op_hasattr },
+    { "eval", 2, 2, op_evaluate },
+    { "exec", 2, 2, op_execute },
+    { "reload", 1, 1, op_reload },
 };
 
 const struct sb_special *sb__special_find(const char *name)

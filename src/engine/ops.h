@@ -15,4 +15,7 @@ struct sb_special {
 /* NULL: none of the table; then it is a method like any other. */
 const struct sb_special *sb__special_find(const char *name);
 
+/* (plan.c) What plans have looked up in the module of that name, or in what is below it, is looked up anew. */
+void sb__plans_forget(const char *module);
+
 #endif

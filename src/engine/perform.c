@@ -4,6 +4,7 @@
 #include "engine/perform.h"
 #include "engine/callback.h"
 #include "engine/iterate.h"
+#include "engine/with.h"
 
 static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t most, size_t n)
 {
@@ -124,6 +125,8 @@ PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
         return call_special(plan, a);
     if (sb__is_iteration(plan))
         return sb__stream_perform(s, plan, a);
+    if (plan->op == 'w' || plan->op == 'z')
+        return sb__with_perform(s, plan, a);
     if (plan->op == 'f' && !sb__plan_object(plan))
         return NULL;
     if (plan->op == 'E') /* just now, perhaps */

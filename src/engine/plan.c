@@ -146,6 +146,47 @@ PyObject *sb__plan_look_up(struct sb_target *plan)
     return plan->object;
 }
 
+/* What plans held before a module was reloaded. Calls further out may still be using it, so it stays. */
+static PyObject *retired;
+
+static void retire(PyObject **o)
+{
+    if (*o && (retired || (retired = PyList_New(0))) && PyList_Append(retired, *o) == 0)
+        Py_DECREF(*o); /* the list has a reference of its own */
+    PyErr_Clear();
+    *o = NULL;
+}
+
+/* "a.b" and "a:b" lie in a. */
+static bool lies_in(const char *name, const char *module)
+{
+    size_t n = strlen(module);
+    return name && strncmp(name, module, n) == 0 && (!name[n] || name[n] == '.' || name[n] == ':');
+}
+
+static void forget_classes(struct sb_spec *spec, const char *module)
+{
+    if (lies_in(spec->class_name, module))
+        retire(&spec->class);
+    for (size_t i = 0; i < spec->count; i++)
+        forget_classes(&spec->items[i], module);
+}
+
+void sb__plans_forget(const char *module)
+{
+    for (size_t i = 0; i < sb__plans_cap; i++) {
+        struct sb_target *plan = sb__plans[i];
+        if (!plan)
+            continue;
+        forget_classes(&plan->result, module);
+        if (!lies_in(plan->name, module))
+            continue;
+        plan->direct = false;
+        plan->slot = 0;
+        retire(&plan->object);
+    }
+}
+
 PyObject *sb__spec_class(struct sb_spec *spec)
 {
     if (SB_LIKELY(spec->class != NULL))
@@ -375,10 +416,11 @@ static bool read_operation(struct sb_target *plan, struct sb_reader *r)
 {
     const char *last = last_component(plan->name);
     bool named = plan->op == '=' || *last;
-    if (!named || !strchr("fmgscxke=Finq", plan->op))
+    if (!named || !strchr("fmgscxke=Finqwz", plan->op))
         return sb__read_fail(r, "a plan with an operation that does not exist, or without a name");
-    if (plan->op == 'n' && (plan->result.code != '(' || plan->result.count != 1))
-        return sb__read_fail(r, "a batch of items without the type of one");
+    if ((plan->op == 'n' || plan->op == 'w') &&
+        (plan->result.code != '(' || plan->result.count != 1))
+        return sb__read_fail(r, "an operation whose result is a type in parentheses");
     if (strchr("mgs", plan->op) || (plan->op == 'c' && last != plan->name)) {
         if (!(plan->member = PyUnicode_InternFromString(last)))
             return false;

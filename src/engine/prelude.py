@@ -115,7 +115,9 @@ def name_of(kind):
 
 
 def without_ours(trace):
-    """Cuts the frames of this file, which are the innermost ones where there are any."""
+    """Cuts the frames of this file, which are the outermost and the innermost ones where there are any."""
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
     frame = trace
     while frame is not None and frame.tb_next is not None:
         if frame.tb_next.tb_frame.f_globals is globals():

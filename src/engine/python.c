@@ -145,16 +145,17 @@ static int run_prelude(void)
     int rc = -1;
     PyObject *stream = sb__output_function(), *scope = PyDict_New();
     if (!stream || !scope || PyDict_SetItemString(scope, "write", stream) < 0 ||
-        run_file("prelude.py", scope) < 0)
+        run_file("prelude.py", scope) < 0 || run_file("language.py", scope) < 0)
         goto done;
     const struct {
         const char *name;
         PyObject **at;
-    } names[] = { { "describe", &sb__py.describe },
-                  { "TimeoutExceeded", &sb__py.timeout },
-                  { "Cancelled", &sb__py.cancelled },
-                  { "Error", &sb__py.error },
-                  { "from_c", &sb__py.from_c } };
+    } names[] = { { "describe", &sb__py.describe },   { "TimeoutExceeded", &sb__py.timeout },
+                  { "Cancelled", &sb__py.cancelled }, { "Error", &sb__py.error },
+                  { "from_c", &sb__py.from_c },       { "Coroutine", &sb__py.coroutine },
+                  { "Runner", &sb__py.runner },       { "enter", &sb__py.enter },
+                  { "leave", &sb__py.leave },         { "evaluate", &sb__py.evaluate },
+                  { "execute", &sb__py.execute },     { "reload", &sb__py.reload } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         PyObject *o = PyDict_GetItemString(scope, names[i].name);
         if (!o) {

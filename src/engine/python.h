@@ -93,6 +93,9 @@ struct sb_python {
     PyObject *describe;  /* prelude.py: an exception as text */
     PyObject *error;     /* the class of the library's own errors in Python: snakebridge.Error */
     PyObject *from_c;    /* prelude.py: the exception for an error of a C function */
+    PyObject *coroutine; /* the class of what `async def` functions give */
+    PyObject *runner;    /* language.py: the event loop of a session */
+    PyObject *enter, *leave, *evaluate, *execute, *reload; /* language.py */
     PyObject *builtins;  /* the module's dict */
     PyObject *modules;   /* sys.modules */
     bool lists;          /* lists have their items where sb__list_items looks */

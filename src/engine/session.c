@@ -4,6 +4,7 @@
  * back (Knuth 6.4, algorithm R), so that it never fills with gravestones. Ids are counters, so the
  * hash is the counter itself; the caller's and the engine's are kept apart by the top bit. */
 #include "engine/session.h"
+#include "engine/async.h"
 #include "engine/callback.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct sb_engine_session *sb__session_new(uint32_t tag)
 
 void sb__session_clear(struct sb_engine_session *s)
 {
+    sb__async_close(s);
     sb__callback_close(s); /* first: destructors may call them */
     while (s->used) { /* a destructor of an object runs Python code, but none that enters here */
         struct sb_entry *entries = s->entries;

@@ -60,6 +60,8 @@ struct sb_engine_session {
                   `interrupted`: sb__unusual) */
     sb_code refused; /* the request is not to be run, but to fail with this; or SB_OK */
 
+    PyObject *runner; /* its event loop, or NULL: engine/async.h */
+
     /* Callbacks: engine/callback.h. */
     struct sb_level *level; /* the callback on top, or below the request that is */
     struct sb_level *base;  /* what it was when the running request began */

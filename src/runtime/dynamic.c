@@ -165,3 +165,121 @@ void sb_print_(sb_session *py, const sb_site *at, sb_value x)
 {
     perform(py, at, 'f', "builtins:print", "n", NULL, (sb_args) { &x, 1 });
 }
+
+/* ---- the rest of the language ---- */
+
+void sb_del_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name)
+{
+    sb_value key = sb_from_cstr(name);
+    perform(py, at, 'x', "delattr", "n", &x, (sb_args) { &key, 1 });
+}
+
+void sb_del_item_(sb_session *py, const sb_site *at, sb_value x, sb_value key)
+{
+    perform(py, at, 'x', "__delitem__", "n", &x, (sb_args) { &key, 1 });
+}
+
+static bool ask(sb_session *py, const sb_site *at, char op, const char *name, sb_value x,
+                sb_args args)
+{
+    sb_value v = perform(py, at, op, name, "b", &x, args);
+    return v.kind == SB_BOOL_ && v.as.b;
+}
+
+bool sb_has_attr_(sb_session *py, const sb_site *at, sb_value x, const char *name)
+{
+    sb_value key = sb_from_cstr(name);
+    return ask(py, at, 'x', "hasattr", x, (sb_args) { &key, 1 });
+}
+
+bool sb_contains_(sb_session *py, const sb_site *at, sb_value x, sb_value item)
+{
+    return ask(py, at, 'x', "__contains__", x, (sb_args) { &item, 1 });
+}
+
+bool sb_truth_(sb_session *py, const sb_site *at, sb_value x)
+{
+    return ask(py, at, 'x', "__bool__", x, (sb_args) { NULL, 0 });
+}
+
+bool sb_callable_(sb_session *py, const sb_site *at, sb_value x)
+{
+    return ask(py, at, 'x', "callable", x, (sb_args) { NULL, 0 });
+}
+
+bool sb_isinstance_(sb_session *py, const sb_site *at, sb_value x, sb_value type)
+{
+    if (type.kind == SB_STR_ && !memchr(type.as.str.ptr, 0, type.as.str.len))
+        return ask(py, at, 'e', type.as.str.ptr, x, (sb_args) { NULL, 0 });
+    return ask(py, at, 'x', "isinstance", x, (sb_args) { &type, 1 });
+}
+
+int64_t sb_hash_(sb_session *py, const sb_site *at, sb_value x)
+{
+    sb_value v = perform(py, at, 'x', "__hash__", "i", &x, (sb_args) { NULL, 0 });
+    return v.kind == SB_INT_ ? v.as.i : 0;
+}
+
+sb_str sb_repr_(sb_session *py, const sb_site *at, sb_value x)
+{
+    sb_value v = perform(py, at, 'x', "__repr__", "s", &x, (sb_args) { NULL, 0 });
+    return v.kind == SB_STR_ ? v.as.str : (sb_str) { "", 0 };
+}
+
+sb_value sb_apply_(sb_session *py, const sb_site *at, sb_value f, sb_args args)
+{
+    return perform(py, at, 'x', "__call__", "v", &f, args);
+}
+
+/* `name` is "eval" or "exec": with the variables as a dict. */
+static sb_value run_source(sb_session *py, const sb_site *at, const char *name, const char *source,
+                           sb_args variables)
+{
+    sb_value failed = sb_of_kind_(SB_FAILED_);
+    struct sb_trouble t = { 0 };
+    if (!sb__enter(py))
+        return failed;
+    if (py->failed) {
+        sb__skip(py);
+        sb__leave(py);
+        return failed;
+    }
+    sb_value dict = sb_of_kind_(SB_DICT_);
+    sb_value *places = sb__alloc(py, (variables.len + 1) * sizeof *places, _Alignof(sb_value));
+    if (!places)
+        sb__trouble(&t, SB_E_MEMORY, "out of memory");
+    for (size_t i = 0; places && i < variables.len; i++) {
+        bool key = i % 2 == 0;
+        if (key != (variables.ptr[i].kind == SB_KEYWORD_) || (key && i + 1 == variables.len)) {
+            sb__trouble(&t, SB_E_MISUSE, "the variables are SB_KW(\"name\", value)");
+            break;
+        }
+        places[i] = variables.ptr[i];
+        if (key)
+            places[i].kind = SB_STR_;
+    }
+    dict.as.items.ptr = places;
+    dict.as.items.len = variables.len / 2;
+    sb_value text = sb_from_cstr(source ? source : "");
+    if (t.code)
+        sb__fail_trouble(py, at, name, &t);
+    else
+        sb__dynamic(py, at, 'x', name, "v", &text, (sb_args) { &dict, 1 }, 0, &failed);
+    sb__leave(py);
+    return failed;
+}
+
+sb_value sb_eval_(sb_session *py, const sb_site *at, const char *source, sb_args variables)
+{
+    return run_source(py, at, "eval", source, variables);
+}
+
+sb_value sb_exec_(sb_session *py, const sb_site *at, const char *source, sb_args variables)
+{
+    return run_source(py, at, "exec", source, variables);
+}
+
+sb_value sb_reload_(sb_session *py, const sb_site *at, sb_value module)
+{
+    return perform(py, at, 'x', "reload", "v", &module, (sb_args) { NULL, 0 });
+}

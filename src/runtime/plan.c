@@ -431,7 +431,7 @@ static bool check_dynamic(char op, const char *name, sb_args args, struct sb_tro
         sb__trouble(t, SB_E_TYPE, "a name that is not UTF-8");
         return false;
     }
-    if (strchr("fmc", op) && (!n || *name == '.' || name[n - 1] == '.' || strstr(name, ".."))) {
+    if (strchr("fmce", op) && (!n || *name == '.' || name[n - 1] == '.' || strstr(name, ".."))) {
         sb__trouble(t, SB_E_MISUSE, "\"%s\" is no name of Python's", name);
         return false;
     }

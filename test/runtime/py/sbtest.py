@@ -268,3 +268,109 @@ class Steps:
         for i in range(self.n):
             self.taken += 1
             yield i
+
+
+class Manager:
+    """A context manager that notes what it is told."""
+
+    def __init__(self, log, suppress=False, fail=None, fail_enter=False):
+        self.log = log
+        self.suppress = suppress
+        self.fail = fail
+        self.fail_enter = fail_enter
+
+    def __enter__(self):
+        self.log.append("enter")
+        if self.fail_enter:
+            raise ValueError("not entered")
+        return Box(5)
+
+    def __exit__(self, kind, error, trace):
+        code = getattr(error, "code", None)
+        self.log.append("exit %s %s %s" % (kind and kind.__name__, error, code))
+        assert trace is None or error.__traceback__ is trace
+        if self.fail:
+            raise RuntimeError(self.fail)
+        return self.suppress
+
+
+class Awaited:
+    """The same, with await."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    async def __aenter__(self):
+        return self.inner.__enter__()
+
+    async def __aexit__(self, kind, error, trace):
+        return self.inner.__exit__(kind, error, trace)
+
+
+async def add_later(a, b, seconds=0.0):
+    import asyncio
+
+    await asyncio.sleep(seconds)
+    return a + b
+
+
+async def fail_later():
+    import asyncio
+
+    await asyncio.sleep(0)
+    raise ValueError("later")
+
+
+async def ticks(log, n, seconds=0.01):
+    """A task that goes on while calls run on the loop."""
+    import asyncio
+
+    async def work():
+        try:
+            for i in range(n):
+                log.append(i)
+                await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            raise
+
+    return asyncio.ensure_future(work())
+
+
+async def async_count(n, log=None):
+    import asyncio
+
+    try:
+        for i in range(n):
+            await asyncio.sleep(0)
+            yield i
+    finally:
+        if log is not None:
+            log.append("finally")
+
+
+async def async_fails(n):
+    for i in range(n):
+        yield i
+    raise ValueError("async after %d" % n)
+
+
+async def call_back(f):
+    return f()
+
+
+async def nothing_to_cancel():
+    import asyncio
+
+    try:
+        await asyncio.sleep(100)
+    except asyncio.CancelledError:
+        await asyncio.sleep(100)
+
+
+def asyncio_is_loaded():
+    return "asyncio" in sys.modules
+
+
+def apply(f, *args):
+    return f(*args)
