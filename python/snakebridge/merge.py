@@ -234,6 +234,10 @@ class Merger:
             "enum": seen["enum"],
             "source": self.source(source),
         }
+        if facts is not None and facts["item"] is not None:
+            out["item"] = facts["item"]
+            if facts["iterator"]:
+                out["iterator"] = True
         if seen["fields"] is not None:
             types = facts["fields"] if facts is not None else None
             if types is None or len(types) != len(seen["fields"]):
@@ -515,6 +519,57 @@ def types_in(entry: Json) -> list[Json]:
     return out
 
 
+def mark_streaming(manifest: Json, names: list[str]) -> set[str]:
+    """Mark what is to have an iterating form (functions, methods, constructors); return which of them are here."""
+    found = set()
+    for name in names:
+        entry = find_callable(manifest, name)
+        if entry is None:
+            continue
+        found.add(name)
+        same = [entry]
+        if "def" in entry:  # under its other names, too: one of them is its C function's
+            symbols = (s for m in manifest["modules"].values() for s in m["names"].values())
+            same += [s for s in symbols if s.get("def") == entry["def"]]
+        for one in same:
+            one["streaming"] = True
+    return found
+
+
+def find_callable(manifest: Json, name: str) -> Json | None:
+    """Return the function, method, or class whose constructor a full name means."""
+    modules: Json = manifest["modules"]
+    owner, _, last = name.rpartition(".")
+    symbol: Json | None = modules[owner]["names"].get(last) if owner in modules else None
+    if symbol is not None:
+        if symbol["kind"] == "class":
+            symbol = manifest["classes"].get(symbol["class"])
+        elif symbol["kind"] not in ("function", "callable"):
+            symbol = None
+        return symbol
+    module, _, of = owner.rpartition(".")
+    symbol = modules[module]["names"].get(of) if module in modules else None
+    if symbol is None or symbol["kind"] != "class":
+        return None
+    found: Json = manifest["classes"].get(symbol["class"], {"members": {}})
+    member: Json | None = found["members"].get(last)
+    return member if member is not None and "sigs" in member else None
+
+
+def callables(manifest: Json) -> list[str]:
+    """Return the full names that find_callable finds."""
+    out = []
+    for module, m in manifest["modules"].items():
+        for name, symbol in m["names"].items():
+            full = module + "." + name
+            if symbol["kind"] in ("function", "callable", "class"):
+                out.append(full)
+            if symbol["kind"] == "class":
+                members = manifest["classes"].get(symbol["class"], {"members": {}})["members"]
+                out += [full + "." + n for n, member in members.items() if "sigs" in member]
+    return out
+
+
 def prune(manifest: Json) -> None:
     """Remove the classes, aliases and type variables that nothing names."""
     classes, aliases, typevars = manifest["classes"], manifest["aliases"], manifest["typevars"]
@@ -558,6 +613,8 @@ def prune(manifest: Json) -> None:
             for name in c["tvars"]:
                 keep_typevar(name)
             stack.extend(types_in({"sigs": c["new"]}))
+            if "item" in c:
+                stack.append(c["item"])
             stack.extend(t for _, t in c["fields"] or ())
             for member in c["members"].values():
                 stack.extend(types_in(member))

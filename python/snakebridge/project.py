@@ -77,6 +77,8 @@ class Project:
     manifests: str
     probe_timeout: float
     sync: str
+    streaming: list[str]  # functions with an iterating form
+    streaming_at: str  # the place of that key
     libraries: dict[str, Options]
 
     def options(self, *names: str) -> Options:
@@ -129,9 +131,12 @@ class Checker:
         self.lines = text.split("\n")
 
     def fail(self, key: tuple[str, ...], message: str, fix: str | None = None) -> ProjectError:
+        return ProjectError(self.where(key), "%s: %s" % (show(key), message), fix)
+
+    def where(self, key: tuple[str, ...]) -> str:
+        """Return the place of a key."""
         line = self.line_of(key)
-        where = "%s:%d" % (self.path, line) if line else self.path
-        return ProjectError(where, "%s: %s" % (show(key), message), fix)
+        return "%s:%d" % (self.path, line) if line else self.path
 
     def line_of(self, key: tuple[str, ...]) -> int:
         """Return the line of a key, or of the table that holds it, or 0. TOML's reader does not tell."""
@@ -190,6 +195,13 @@ class Checker:
             if not item:
                 raise self.fail(key, "item %d: expected text that is not empty" % (i + 1))
         return list(value)
+
+    def functions(self, key: tuple[str, ...], value: Any) -> list[str]:
+        names = self.texts(key, value, "names of functions")
+        for name in names:
+            if not MODULE.match(name):
+                raise self.fail(key, '"%s" is not the name of a function' % name)
+        return list(dict.fromkeys(names))
 
     def modules(self, key: tuple[str, ...], value: Any) -> list[str]:
         names = self.texts(key, value, "module names")
@@ -270,6 +282,7 @@ ALLOWED = (
     "output",
     "probe-timeout",
     "sync",
+    "streaming",
     "library",
 )
 
@@ -343,5 +356,7 @@ def check_document(path: str, text: str, document: Json) -> Project:
         manifests=os.path.join(root, ".snakebridge", "manifest"),
         probe_timeout=take("probe-timeout", check.seconds, 30.0),
         sync=take("sync", lambda k, v: check.choice(k, v, SYNC), "never" if ci else "auto"),
+        streaming=take("streaming", check.functions, []),
+        streaming_at=check.where((*here, "streaming")),
         libraries=read_libraries(check, table.get("library", {}), known),
     )

@@ -333,6 +333,28 @@ def inputs(project: Project, env: Environment, tasks: list[Task]) -> list[str]:
     return sorted(out)
 
 
+class Streaming:
+    """The functions that `streaming` lists, looked for in each library's manifest."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.missing = list(names)
+        self.candidates: list[str] = []
+
+    def mark(self, manifest: Json) -> None:
+        if self.missing:
+            found = merge.mark_streaming(manifest, self.missing)
+            self.missing = [n for n in self.missing if n not in found]
+            self.candidates += merge.callables(manifest)
+
+    def report(self, where: str, diagnostics: Diagnostics) -> None:
+        """Say which of them are no functions of any library."""
+        for name in self.missing:
+            top = name.split(".")[0]
+            near = [c for c in self.candidates if c.split(".")[0] == top] or self.candidates
+            message = 'tool.snakebridge.streaming: no function that is bound is called "%s"' % name
+            diagnostics.report("error", message + projects.guess(name, near), where=where)
+
+
 def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> None:
     started = time.monotonic()
     project = load(path, diagnostics)
@@ -360,6 +382,7 @@ def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> N
         libraries = [x for x in libraries if x.name in only]
     tasks = probe_all(project, env, libraries)
     written: list[Json] = []
+    streaming = Streaming(project.streaming)
     with probes.closing_all([t.probe for t in tasks]):
         workers = max(1, min(len(tasks), os.cpu_count() or 1))
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -394,6 +417,7 @@ def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> N
             merger = merge.Merger(task.library, task.answer, reader, target)
             merger.diagnostics += notes[name] + typing.notes.get(name, [])
             manifest = merger.run(asker(task, diagnostics))
+            streaming.mark(manifest)
             task.probe.close()
             file = os.path.join(folder, name + ".json")
             try:
@@ -403,6 +427,8 @@ def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> N
                 raise Failed from None
             written.append({"name": name, "manifest": os.path.abspath(file), "changed": changed})
         files = inputs(project, env, tasks)
+    if len(bound) == len(tasks) and not only:
+        streaming.report(project.streaming_at, diagnostics)
     if not only:
         remove_others(folder, {x.name for x in libraries})
     emit(

@@ -54,6 +54,10 @@ TESTS = ("testing", "tests", "test", "conftest")
 # So many files may fail to parse before mypy is given up.
 BROKEN_LIMIT = 20
 # Objects that a decorator of the standard library leaves, which lose the parameters of what they wrap.
+# What an __iter__ may give, with the type of its items as the first argument.
+ITERATORS = tuple(
+    "typing." + n for n in ("Iterator", "Generator", "Iterable", "AsyncIterator", "AsyncGenerator", "AsyncIterable")
+)
 FORGETFUL = ("functools._lru_cache_wrapper", "functools._SingleDispatchCallable")
 
 
@@ -602,10 +606,41 @@ class Reader:
             "source": self.source(fullname),
             "new": self.constructor(info),
             "fields": None,
+            "item": None,
+            "iterator": False,
         }
+        if not info.is_enum:
+            out["item"], out["iterator"] = self.items(info)
         if info.is_named_tuple and info.tuple_type is not None:
             out["fields"] = [self.type(t) for t in info.tuple_type.items]
         return out
+
+    def items(self, info: N.TypeInfo) -> tuple[Json | None, bool]:
+        """Return what iterating an instance gives, None if it cannot be, and whether it is its own iterator."""
+        for name in ("__next__", "__anext__"):
+            if info.get(name) is not None:
+                found = self.returned(info, name)
+                if name == "__anext__" and found is not None and "a" in found:
+                    found = found["a"][-1]  # Awaitable[T], Coroutine[..., T]
+                return found, True
+        for name in ("__iter__", "__aiter__"):
+            if info.get(name) is not None:
+                found = self.returned(info, name)
+                if found is None or found["k"] != "inst":
+                    return UNANNOTATED, False
+                if found["n"] in ITERATORS and "a" in found:
+                    return found["a"][0], False
+                other = self.infos.get(found["n"])
+                if other is not None and other is not info and other.get("__next__") is not None:
+                    return self.items(other)[0], False
+                return UNANNOTATED, False
+        return None, False
+
+    def returned(self, info: N.TypeInfo, name: str) -> Json | None:
+        """Return what a method without parameters gives."""
+        found = self.member(info.fullname, name)
+        sigs = found.get("sigs") if found is not None else None
+        return sigs[0]["returns"] if sigs else None
 
     def constructor(self, info: N.TypeInfo) -> list[Json]:
         if info.is_enum:

@@ -26,12 +26,23 @@ struct sbg_acceptor {
     struct sbg_library *library;
 };
 
+/* A Callable as a C function type, with the function that Python's call goes through. */
+struct sbg_callback {
+    const char *c_name, *c_new, *c_call, *comment;
+    struct sbg_ctype *args;
+    size_t count;
+    struct sbg_ctype *returns;
+    struct sbg_library *library; /* whose _types.h has it */
+};
+
 struct sbg_ctype {
     char code;                    /* of the signature grammar; t: a struct of `items` */
     bool none;                    /* "?" */
     const struct sbg_class *cls;  /* o: the class or NULL; t: the NamedTuple class or NULL */
     struct sbg_enum *en;          /* e */
     struct sbg_acceptor *accepts; /* v */
+    struct sbg_callback *calls;   /* v: a C function of this type may be passed */
+    bool calls_only;              /* and nothing else but a Python callable */
     struct sbg_ctype *items;      /* t */
     const char *const *names;     /* t: of the members */
     size_t item_count;
@@ -53,7 +64,10 @@ struct sbg_function {
     const char *c_name, *opts, *result; /* names of the function and of its two structs */
     struct sbg_arg *params, *options;
     size_t param_count, option_count;
-    bool variadic; /* the last parameter, *args, is the macro's "..." */
+    bool variadic;         /* the last parameter, *args, is the macro's "..." */
+    const char *c_submit;  /* the macro that does not wait, or NULL */
+    const char *c_iter;    /* the loop over its result, or NULL */
+    struct sbg_ctype item; /* of the loop's variable */
     struct sbg_ctype returns;
     const char *doc;
     const char **lines; /* the Python signatures */
@@ -68,10 +82,11 @@ struct sbg_bindings {
     struct sbg_map classes, aliases, typevars; /* by Python name */
     struct sbg_map claimed;                    /* every C identifier at file scope */
     struct sbg_map reserved;                   /* words that no parameter or field may have */
-    struct sbg_map enums, acceptors;
+    struct sbg_map enums, acceptors, callbacks;
     struct sbg_enum **enum_list;
     struct sbg_acceptor **acceptor_list;
-    size_t enum_count, acceptor_count;
+    struct sbg_callback **callback_list;
+    size_t enum_count, acceptor_count, callback_count;
     struct sbg_report *report;
 };
 
@@ -113,6 +128,8 @@ struct sbg_use {
     const char *enum_name; /* what an enum of an inline Literal would be called */
     bool nested;           /* a member of a struct, which holds no struct itself */
 };
+/* Is it a class of typing, collections.abc and their like, which stands for kinds of objects? */
+bool sbg_is_abstract(const char *name);
 struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *type,
                               const struct sbg_use *use);
 /* "const char *", "numpy_ndarray", ...: the C type of a parameter, option field or result with this type. */
@@ -120,10 +137,25 @@ const char *sbg_c_type(struct sbg_bindings *b, const struct sbg_ctype *type, enu
 
 /* flatten.c */
 bool sbg_same_type(const struct sbg_type *a, const struct sbg_type *b);
+/* `type` with the type variables `names` replaced by `types`, as far as both go. */
+const struct sbg_type *sbg_substitute(struct sbg_bindings *b, const struct sbg_type *type,
+                                      const char *const *names, size_t name_count,
+                                      const struct sbg_type *const *types, size_t type_count);
 /* The types a type may be: unions flattened, aliases and type variables replaced. At most `room`; returns the count,
  * or 0 if it could be anything. */
 size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
                    const struct sbg_class *self, const struct sbg_type **out, size_t room);
+
+/* callbacks.c */
+/* The C function type of the one Callable among `parts`, or NULL; `only`: besides it there is at most None. */
+struct sbg_callback *sbg_callback_in(struct sbg_bindings *b, const struct sbg_type *const *parts,
+                                     size_t count, const struct sbg_use *use, bool *only);
+
+/* iterating.c */
+struct sbg_source;
+/* Is there an iterating form of the function with these signatures, and of what type are its items? */
+bool sbg_iterates(struct sbg_bindings *b, const struct sbg_source *s,
+                  const struct sbg_sig *const *sigs, size_t count, struct sbg_ctype *item);
 
 /* enums.c */
 /* The enum of the literals among `parts`, with a member for None where `none` or the alias says so. */
@@ -145,6 +177,7 @@ struct sbg_source {
     const struct sbg_sigs *sigs;
     bool constructs, async;
     bool any_value; /* a setter that may take more than the getter gives */
+    bool streaming; /* it has an iterating form, whatever its result */
 };
 /* The C functions of one Python callable: one, and one more for each overload that gets its own. */
 size_t sbg_make_functions(struct sbg_bindings *b, const struct sbg_source *source,
@@ -175,6 +208,7 @@ void sbg_need_library(struct sbg_header *h, const struct sbg_library *library);
 /* Makes the types of all named tuples, before any header of types is written: they may bring enums. */
 void sbg_map_fields(struct sbg_bindings *b);
 void sbg_emit_types(struct sbg_header *h);
+void sbg_emit_callbacks(struct sbg_header *h);
 /* Is there a union for the class, and what is its member for a base? */
 bool sbg_has_handle(const struct sbg_class *c);
 const char *sbg_upcast_name(struct sbg_bindings *b, const struct sbg_class *c,

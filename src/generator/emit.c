@@ -244,6 +244,7 @@ static void make_functions(struct sbg_bindings *b, struct sbg_module *m)
             .op = 'f',
             .sigs = &s->sigs,
             .async = s->async,
+            .streaming = s->streaming,
         };
         s->function_count = sbg_make_functions(b, &source, &s->functions);
     }
@@ -411,8 +412,10 @@ done:
     sbg_map_free(&b.reserved);
     sbg_map_free(&b.enums);
     sbg_map_free(&b.acceptors);
+    sbg_map_free(&b.callbacks);
     free(b.enum_list);
     free(b.acceptor_list);
+    free(b.callback_list);
     sbg_arena_free(&b.arena);
     return status;
 }

@@ -22,6 +22,8 @@ static void need_type(struct sbg_header *h, const struct sbg_ctype *type)
         sbg_need_library(h, type->accepts->library);
     for (size_t i = 0; i < type->item_count; i++)
         need_type(h, &type->items[i]);
+    if (type->calls)
+        sbg_need_library(h, type->calls->library);
 }
 
 static size_t first_paragraph(const char *doc)
@@ -63,6 +65,8 @@ static void add_options(struct sbg_header *h, const struct sbg_function *f)
             sbg_add(to, "= ");
             const char *value = o->value ? o->value : "...";
             sbg_add_comment(to, value, strlen(value), NULL, 60);
+            if (o->type.calls)
+                sbg_addf(to, "; %s", o->type.calls->c_new);
         }
         sbg_add(to, " */\n");
         need_type(h, &o->type);
@@ -141,31 +145,55 @@ static void add_body(struct sbg_header *h, const struct sbg_function *f)
     sbg_add(to, "}\n");
 }
 
-static void add_macro(struct sbg_header *h, const struct sbg_function *f)
+/* The macro `name`, which calls the function with its arguments wrapped; `site`: in front of the place's text, what
+ * makes it another kind of call. */
+static void add_call_macro(struct sbg_header *h, const struct sbg_function *f, const char *name,
+                           const char *before, const char *site, const char *after)
 {
     struct sbg_text *to = &h->body;
-    if (f->line_count)
-        sbg_addf(to, "/* %s */\n", f->lines[0]);
-    sbg_addf(to, "#define %s(py", f->c_name);
+    sbg_addf(to, "#define %s(py", name);
     for (size_t i = 0; i < f->param_count; i++)
         if (f->variadic && i == f->param_count - 1)
             break;
         else
             sbg_addf(to, ", %s", f->params[i].c_name);
-    sbg_addf(to, "%s) \\\n    (%s)(py, ", f->variadic || f->opts ? ", ..." : "", f->c_name);
+    sbg_addf(to, "%s) \\\n    %s(%s)(py, ", f->variadic || f->opts ? ", ..." : "", before,
+             f->c_name);
     for (size_t i = 0; i < f->param_count; i++) {
         const struct sbg_arg *p = &f->params[i];
         if (f->variadic && i == f->param_count - 1)
             sbg_add(to, "SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), ");
+        else if (p->type.calls_only)
+            sbg_addf(to, "SB_TAKE_FN_(py, %s, %s, %s), ", p->c_name, p->type.calls->c_name,
+                     p->type.calls->c_call);
         else if (p->type.code == 'v')
             sbg_addf(to, "%s(%s), ", p->type.accepts ? p->type.accepts->c_name : "SB", p->c_name);
         else
             sbg_addf(to, "%s, ", p->c_name);
     }
     if (f->opts)
-        sbg_addf(to, "SB_OPTS_(%s, \"\" #__VA_ARGS__, __VA_ARGS__))\n\n", f->opts);
+        sbg_addf(to, "SB_OPTS_(%s, %s #__VA_ARGS__, __VA_ARGS__))%s\n", f->opts, site, after);
     else
-        sbg_add(to, "SB_SITE_(\"\"))\n\n");
+        sbg_addf(to, "SB_SITE_(%s))%s\n", site, after);
+}
+
+static void add_macro(struct sbg_header *h, const struct sbg_function *f)
+{
+    struct sbg_text *to = &h->body;
+    if (f->line_count)
+        sbg_addf(to, "/* %s */\n", f->lines[0]);
+    add_call_macro(h, f, f->c_name, "", "\"\"", "");
+    if (f->c_submit && f->returns.code == 'o') /* its id is the call's own */
+        add_call_macro(h, f, f->c_submit, "", "SB_LATER_", "");
+    else if (f->c_submit)
+        add_call_macro(h, f, f->c_submit, "SB_SUBMITTED_(py, ", "SB_LATER_", ")");
+    if (f->c_iter)
+        sbg_addf(to,
+                 "#define %s(py, item, ...) \\\n    SB_FOR(py, %.*s, item, %s(py __VA_OPT__(, ) "
+                 "__VA_ARGS__))\n",
+                 f->c_iter, (int)strcspn(sbg_c_type(h->b, &f->item, SBG_AS_RESULT), " "),
+                 sbg_c_type(h->b, &f->item, SBG_AS_RESULT), f->c_name);
+    sbg_add_char(to, '\n');
 }
 
 static void add_prototype(struct sbg_header *h, const struct sbg_function *f)
@@ -186,6 +214,7 @@ static void need_types(struct sbg_header *h, const struct sbg_function *f)
     for (size_t i = 0; i < f->param_count; i++)
         need_type(h, &f->params[i].type);
     need_type(h, &f->returns);
+    need_type(h, &f->item);
 }
 
 void sbg_emit_function(struct sbg_header *h, const struct sbg_function *f)
@@ -213,6 +242,10 @@ static void emit_inherited(struct sbg_header *h, const struct sbg_class *c,
     f.params = SBG_ARRAY(&b->arena, struct sbg_arg, f.param_count);
     memcpy(f.params, from->params, f.param_count * sizeof *f.params);
     f.params[0].type.cls = c;
+    if (f.c_submit)
+        f.c_submit = sbg_claim(b, sbg_printf(&b->arena, "%s_submit", c_name), f.python);
+    if (f.c_iter)
+        f.c_iter = sbg_claim(b, sbg_printf(&b->arena, "%s_iter", c_name), f.python);
     b->report->functions++;
     need_types(h, &f);
     sbg_addf(to, "/** As %s. */\n", from->c_name);
@@ -279,8 +312,8 @@ static const struct sbg_member *same_in_base(struct sbg_bindings *b, const struc
             continue;
         const struct sbg_member *f = find_member(from, m->name);
         if (f && f->function_count && f->kind == m->kind && f->settable == m->settable &&
-            f->async == m->async && sbg_same_sigs(&f->sigs, &m->sigs) &&
-            sbg_same_type(f->type, m->type)) {
+            f->async == m->async && f->streaming == m->streaming &&
+            sbg_same_sigs(&f->sigs, &m->sigs) && sbg_same_type(f->type, m->type)) {
             *base = from;
             return f;
         }
@@ -311,6 +344,7 @@ static void make_member(struct sbg_bindings *b, const struct sbg_class *c, struc
         .scope = c,
         .sigs = &m->sigs,
         .async = m->async,
+        .streaming = m->streaming,
     };
     switch (m->kind) {
     case SBG_METHOD:
@@ -396,6 +430,7 @@ static void emit_constructor(struct sbg_header *h, const struct sbg_class *c)
         .scope = c,
         .sigs = &c->sigs,
         .constructs = true,
+        .streaming = c->streaming,
     };
     size_t n = sbg_make_functions(b, &s, &functions);
     for (size_t i = 0; i < n; i++)
@@ -477,6 +512,10 @@ static void emit_other_name(struct sbg_header *h, const struct sbg_symbol *s, co
             define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_opts", name), python), f->opts);
         if (f->result)
             define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_result", name), python), f->result);
+        if (f->c_submit)
+            define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_submit", name), python), f->c_submit);
+        if (f->c_iter)
+            define(h, sbg_claim(b, sbg_printf(&b->arena, "%s_iter", name), python), f->c_iter);
     }
     sbg_add_char(&h->body, '\n');
     sbg_map_put(&h->includes, origin->module->header, (void *)(size_t)1);

@@ -191,4 +191,5 @@ void sbg_emit_types(struct sbg_header *h)
         if (n && cxx)
             sbg_add(&h->body, "extern \"C\" {\n#endif\n\n");
     }
+    sbg_emit_callbacks(h);
 }

@@ -36,22 +36,28 @@ struct flat {
     size_t steps; /* a recursive alias can double at each turn */
 };
 
-/* `type` with the alias's parameters replaced by its arguments. */
-static const struct sbg_type *substitute(struct flat *f, const struct sbg_type *type,
-                                         const struct sbg_alias *alias, const struct sbg_type *use)
+/* Type variables by name, with what stands for them. */
+struct given {
+    const char *const *names;
+    const struct sbg_type *const *types;
+    size_t count;
+};
+
+/* `type` with its type variables replaced; `steps` bounds the work. */
+static const struct sbg_type *substitute(struct sbg_bindings *b, const struct sbg_type *type,
+                                         const struct given *given, size_t *steps)
 {
-    struct sbg_bindings *b = f->b;
-    if (f->steps++ > MAX_STEPS)
+    if ((*steps)++ > MAX_STEPS)
         return type;
     if (type->kind == SBG_TVAR) {
-        for (size_t i = 0; i < alias->param_count && i < use->item_count; i++)
-            if (strcmp(alias->params[i], type->name) == 0)
-                return use->items[i];
+        for (size_t i = 0; i < given->count; i++)
+            if (strcmp(given->names[i], type->name) == 0)
+                return given->types[i];
         return type;
     }
     struct sbg_type *copy = NULL;
     for (size_t i = 0; i < type->item_count; i++) {
-        const struct sbg_type *item = substitute(f, type->items[i], alias, use);
+        const struct sbg_type *item = substitute(b, type->items[i], given, steps);
         if (item == type->items[i])
             continue;
         if (!copy) {
@@ -83,8 +89,11 @@ static bool flatten(struct flat *f, const struct sbg_type *type, int depth)
         if (!alias)
             return false;
         const struct sbg_type *target = alias->target;
+        const struct given given = { alias->params, type->items,
+                                     alias->param_count < type->item_count ? alias->param_count
+                                                                           : type->item_count };
         if (alias->param_count)
-            target = substitute(f, target, alias, type);
+            target = substitute(f->b, target, &given, &f->steps);
         return flatten(f, target, depth + 1);
     }
     case SBG_TVAR: {
@@ -136,4 +145,13 @@ size_t sbg_flatten(struct sbg_bindings *b, const struct sbg_type *type,
 {
     struct flat f = { b, self, out, 0, room, 0 };
     return flatten(&f, type, 0) ? f.count : 0;
+}
+
+const struct sbg_type *sbg_substitute(struct sbg_bindings *b, const struct sbg_type *type,
+                                      const char *const *names, size_t name_count,
+                                      const struct sbg_type *const *types, size_t type_count)
+{
+    const struct given given = { names, types, name_count < type_count ? name_count : type_count };
+    size_t steps = 0;
+    return substitute(b, type, &given, &steps);
 }

@@ -194,14 +194,17 @@ static const char **read_texts(struct reader *r, const struct place *up, const c
 /* ---- types ---- */
 
 static const struct sbg_type *read_type(struct reader *r, const struct place *at, int depth);
+static void read_param(struct reader *r, const struct place *at, int depth,
+                       struct sbg_param *param);
 
-static const struct sbg_type *type_of(struct reader *r, const struct place *up, const char *key)
+static const struct sbg_type *type_of(struct reader *r, const struct place *up, const char *key,
+                                      int depth)
 {
     struct place at = { up, key, 0, json_object_get(up->json, key) };
     static const struct sbg_type unknown = { .kind = SBG_ANY, .name = "unannotated" };
     if (!at.json || json_is_null(at.json))
         return &unknown;
-    return read_type(r, &at, 0);
+    return read_type(r, &at, depth);
 }
 
 static void read_items(struct reader *r, const struct place *up, const char *key, int depth,
@@ -230,6 +233,33 @@ static void read_literal(struct reader *r, const struct place *at, struct sbg_li
             strcmp(of, "builtins.str") == 0 ? 's' : 0; /* 0: bytes, or a member of an enum */
         *lit = (struct sbg_literal) { kind, copy_text(r, &v) };
     }
+}
+
+/* What is called with a fixed number of arguments by position has them as items, and its result as the last. */
+static void read_call(struct reader *r, const struct place *up, int depth, struct sbg_type *type)
+{
+    struct place sig = { up, "s", 0, json_object_get(up->json, "s") };
+    if (!json_is_object(sig.json)) {
+        if (sig.json && !json_is_array(sig.json)) /* an array: of overloads */
+            refuse(r, &sig, "a signature should stand here");
+        return;
+    }
+    struct place params = get(r, &sig, "params", JSON_ARRAY, true);
+    size_t n = json_array_size(params.json);
+    type->items = SBG_ARRAY(r->arena, const struct sbg_type *, n + 1);
+    bool plain = true;
+    for (size_t i = 0; i < n; i++) {
+        struct sbg_param param = { 0 };
+        struct place one = item(&params, i);
+        read_param(r, &one, depth + 1, &param);
+        if (r->failed)
+            return;
+        plain = plain && param.required &&
+                (param.kind == SBG_POSITIONAL_ONLY || param.kind == SBG_POSITIONAL_OR_KEYWORD);
+        type->items[i] = param.type;
+    }
+    type->items[n] = type_of(r, &sig, "returns", depth + 1);
+    type->item_count = plain ? n + 1 : 0;
 }
 
 static const struct sbg_type *read_type(struct reader *r, const struct place *at, int depth)
@@ -292,8 +322,10 @@ static const struct sbg_type *read_type(struct reader *r, const struct place *at
         break;
     case SBG_NONE:
     case SBG_NEVER:
-    case SBG_CALL:
     case SBG_SELF:
+        break;
+    case SBG_CALL:
+        read_call(r, at, depth, type);
         break;
     }
     return type;
@@ -301,7 +333,7 @@ static const struct sbg_type *read_type(struct reader *r, const struct place *at
 
 /* ---- signatures ---- */
 
-static void read_param(struct reader *r, const struct place *at, struct sbg_param *param)
+static void read_param(struct reader *r, const struct place *at, int depth, struct sbg_param *param)
 {
     static const char *const kinds[] = { "positional_only", "positional_or_keyword",
                                          "var_positional",  "keyword_only",
@@ -312,7 +344,7 @@ static void read_param(struct reader *r, const struct place *at, struct sbg_para
     param->kind = (enum sbg_param_kind)word_of(r, at, "kind", kinds);
     param->required = bool_of(r, at, "required", false);
     param->value = text_of(r, at, "default", false);
-    param->type = type_of(r, at, "type");
+    param->type = type_of(r, at, "type", depth);
 }
 
 static void read_sigs(struct reader *r, const struct place *up, const char *key,
@@ -329,9 +361,9 @@ static void read_sigs(struct reader *r, const struct place *up, const char *key,
         sig->params = SBG_ARRAY(r->arena, struct sbg_param, json_array_size(params.json));
         for (size_t p = 0; p < json_array_size(params.json); p++) {
             struct place param = item(&params, p);
-            read_param(r, &param, &sig->params[sig->count++]);
+            read_param(r, &param, 0, &sig->params[sig->count++]);
         }
-        sig->returns = type_of(r, &one, "returns");
+        sig->returns = type_of(r, &one, "returns", 0);
         if (r->failed)
             return;
     }
@@ -357,7 +389,8 @@ static void read_member(struct reader *r, const struct place *at, struct sbg_mem
     member->from = text_of(r, at, "from", false);
     member->settable = bool_of(r, at, "settable", false);
     member->async = bool_of(r, at, "async", false);
-    member->type = type_of(r, at, "type");
+    member->streaming = bool_of(r, at, "streaming", false);
+    member->type = type_of(r, at, "type", 0);
     read_sigs(r, at, "sigs", &member->sigs);
 }
 
@@ -418,6 +451,11 @@ static void read_class(struct reader *r, const struct place *at, struct sbg_clas
     c->mro = read_texts(r, at, "mro", &c->mro_count);
     c->bases = read_texts(r, at, "bases", &c->base_count);
     read_flags(r, at, c);
+    c->tvars = read_texts(r, at, "tvars", &c->tvar_count);
+    struct place item_at = { at, "item", 0, json_object_get(at->json, "item") };
+    c->item = item_at.json ? read_type(r, &item_at, 0) : NULL;
+    c->iterator = bool_of(r, at, "iterator", false);
+    c->streaming = bool_of(r, at, "streaming", false);
     c->has_new = json_is_array(json_object_get(at->json, "new"));
     read_sigs(r, at, "new", &c->sigs);
     struct place fields = get(r, at, "fields", JSON_ARRAY, false);
@@ -444,6 +482,7 @@ static void read_symbol(struct reader *r, const struct place *at, struct sbg_sym
     s->kind = (enum sbg_symbol_kind)word_of(r, at, "kind", kinds);
     s->doc = doc_of(r, at);
     s->async = bool_of(r, at, "async", false);
+    s->streaming = bool_of(r, at, "streaming", false);
     switch (s->kind) {
     case SBG_FUNCTION:
     case SBG_CALLABLE:
@@ -454,7 +493,7 @@ static void read_symbol(struct reader *r, const struct place *at, struct sbg_sym
         s->refer = text_of(r, at, "class", true);
         break;
     case SBG_VALUE:
-        s->type = type_of(r, at, "type");
+        s->type = type_of(r, at, "type", 0);
         s->literal = text_of(r, at, "literal", false);
         break;
     case SBG_MODULE:
@@ -490,7 +529,7 @@ static void read_alias(struct reader *r, const struct place *at, struct sbg_alia
         return;
     alias->name = at->key;
     alias->params = read_texts(r, at, "params", &alias->param_count);
-    alias->target = type_of(r, at, "target");
+    alias->target = type_of(r, at, "target", 0);
 }
 
 static void read_typevar(struct reader *r, const struct place *at, struct sbg_typevar *tvar)
@@ -503,9 +542,9 @@ static void read_typevar(struct reader *r, const struct place *at, struct sbg_ty
     tvar->values = values.items;
     tvar->value_count = values.item_count;
     if (json_is_object(json_object_get(at->json, "bound")))
-        tvar->bound = type_of(r, at, "bound");
+        tvar->bound = type_of(r, at, "bound", 0);
     if (json_is_object(json_object_get(at->json, "default")))
-        tvar->fallback = type_of(r, at, "default");
+        tvar->fallback = type_of(r, at, "default", 0);
 }
 
 static void read_library(struct reader *r, const struct place *root, struct sbg_library *library)

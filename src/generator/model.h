@@ -19,11 +19,11 @@ enum sbg_kind {
     SBG_LIT,       /* the literal `lit` */
     SBG_TUPLE,     /* a tuple of exactly `items`; `name`: of this NamedTuple class */
     SBG_TYPEDDICT, /* a dict; `name` */
-    SBG_CALL,      /* a callable */
-    SBG_TYPE,      /* a class object; items[0]: of what */
-    SBG_TVAR,      /* the type variable `name` */
-    SBG_SELF,      /* the class at hand */
-    SBG_ALIAS      /* the alias `name` with the arguments `items` */
+    SBG_CALL, /* a callable; items: its parameters, then its result; none: not by position alone */
+    SBG_TYPE, /* a class object; items[0]: of what */
+    SBG_TVAR, /* the type variable `name` */
+    SBG_SELF, /* the class at hand */
+    SBG_ALIAS /* the alias `name` with the arguments `items` */
 };
 
 struct sbg_literal {
@@ -74,6 +74,7 @@ struct sbg_member {
     struct sbg_sigs sigs;        /* of the three kinds of method */
     const struct sbg_type *type; /* of the other two */
     bool settable, async;
+    bool streaming;                  /* pyproject.toml asks for its iterating form */
     const char *c_name;              /* NULL: not emitted */
     struct sbg_function **functions; /* what was emitted for it: derived classes forward to these */
     size_t function_count;
@@ -110,6 +111,11 @@ struct sbg_class {
     size_t field_count;
     struct sbg_field *enumerators;
     size_t enumerator_count;
+    const char **tvars; /* names of its type variables */
+    size_t tvar_count;
+    const struct sbg_type *item; /* what iterating an instance gives, or NULL */
+    bool iterator;               /* it is its own iterator */
+    bool streaming;              /* its constructor: pyproject.toml asks for the iterating form */
 
     struct sbg_library *library;
     struct sbg_module *home; /* the module whose header has its functions */
@@ -134,6 +140,7 @@ struct sbg_symbol {
     const struct sbg_type *type;
     const char *literal;
     bool async;
+    bool streaming; /* pyproject.toml asks for its iterating form */
 
     struct sbg_module *module;
     const char *c_name;              /* NULL: not emitted */

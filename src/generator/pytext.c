@@ -118,6 +118,16 @@ void sbg_add_type(struct sbg_text *to, const struct sbg_type *type)
         break;
     case SBG_CALL:
         sbg_add(to, "Callable");
+        if (type->item_count) {
+            sbg_add(to, "[[");
+            for (size_t i = 0; i + 1 < type->item_count; i++) {
+                sbg_add(to, i ? ", " : "");
+                sbg_add_type(to, type->items[i]);
+            }
+            sbg_add(to, "], ");
+            sbg_add_type(to, type->items[type->item_count - 1]);
+            sbg_add_char(to, ']');
+        }
         break;
     case SBG_TYPE:
         sbg_add(to, "type");

@@ -181,8 +181,14 @@ static struct sbg_function *begin(struct sbg_bindings *b, const struct sbg_sourc
     return f;
 }
 
-static void end(struct sbg_bindings *b, struct sbg_function *f)
+static void end(struct sbg_bindings *b, const struct sbg_source *s, const struct sbg_overloads *o,
+                struct sbg_function *f)
 {
+    if (strchr("fmx", f->op)) {
+        f->c_submit = sbg_claim(b, sbg_printf(&b->arena, "%s_submit", f->c_name), f->python);
+        if (sbg_iterates(b, s, o->sig, o->count, &f->item))
+            f->c_iter = sbg_claim(b, sbg_printf(&b->arena, "%s_iter", f->c_name), f->python);
+    }
     if (f->option_count)
         f->opts = sbg_claim(b, sbg_printf(&b->arena, "%s_opts", f->c_name), f->python);
     if (f->returns.code == 't' && !f->returns.cls)
@@ -212,7 +218,7 @@ static struct sbg_function *make_open(struct sbg_bindings *b, const struct sbg_s
                     "SB_KW."
                   : "No signature is known: arguments as in Python, keywords by SB_KW.";
     add_lines(b, s, o, f);
-    end(b, f);
+    end(b, s, o, f);
     return f;
 }
 
@@ -298,7 +304,7 @@ static size_t build(struct sbg_bindings *b, const struct sbg_source *s, struct s
     }
     f->returns = returns;
     add_lines(b, s, o, f);
-    end(b, f);
+    end(b, s, o, f);
     out[0] = f;
     if (!apart)
         return 1;
@@ -408,7 +414,8 @@ struct sbg_function *sbg_make_access(struct sbg_bindings *b, const struct sbg_so
         if (f->returns.code == 'n') /* an attribute that is None now need not stay so */
             f->returns.code = 'v';
     }
-    end(b, f);
+    const struct sbg_overloads none = { 0 };
+    end(b, s, &none, f);
     return f;
 }
 

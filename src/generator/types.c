@@ -35,7 +35,7 @@ static bool is_named(const char *name, const char *const *list)
     return false;
 }
 
-static bool is_abstract_module(const char *name)
+bool sbg_is_abstract(const char *name)
 {
     return begins(name, "typing.") || begins(name, "typing_extensions.") ||
            begins(name, "collections.abc.") || begins(name, "_typeshed.") ||
@@ -79,9 +79,9 @@ static struct part class_part(struct sbg_bindings *b, const char *name, enum sbg
     if (role != SBG_AS_RESULT && strcmp(name, "typing.SupportsFloat") == 0)
         return (struct part) { 'D', NULL };
     const struct sbg_class *c = sbg_find_class(b, name);
-    if (role == SBG_AS_RESULT && is_named(name, stay) && is_abstract_module(name))
+    if (role == SBG_AS_RESULT && is_named(name, stay) && sbg_is_abstract(name))
         return (struct part) { 'u', NULL }; /* always an object, of a class of its own */
-    if ((c && c->flags & (SBG_PROTOCOL | SBG_TYPEDDICT_CLASS)) || is_abstract_module(name))
+    if ((c && c->flags & (SBG_PROTOCOL | SBG_TYPEDDICT_CLASS)) || sbg_is_abstract(name))
         return (struct part) { 'v', NULL };
     if (!c || !c->c_name)
         return (struct part) { 'u', NULL };
@@ -404,7 +404,15 @@ struct sbg_ctype sbg_map_type(struct sbg_bindings *b, const struct sbg_type *typ
         j.n = 0;
     if (j.n && use->role != SBG_AS_RESULT)
         return dynamic(b, use, "Never");
-    return typed(b, type, parts, count, &j, use);
+    bool only;
+    struct sbg_callback *calls =
+        use->role == SBG_AS_RESULT ? NULL : sbg_callback_in(b, parts, count, use, &only);
+    if (calls && only)
+        return (struct sbg_ctype) { .code = 'v', .calls = calls, .calls_only = true };
+    struct sbg_ctype result = typed(b, type, parts, count, &j, use);
+    if (result.code == 'v' && !result.accepts)
+        result.calls = calls;
+    return result;
 }
 
 const char *sbg_c_type(struct sbg_bindings *b, const struct sbg_ctype *type, enum sbg_role role)

@@ -116,8 +116,28 @@ static bool one_type(struct sbg_text *json, const char **p)
         sbg_add(json, "{\"k\": \"any\", \"why\": \"explicit\"}");
         return true;
     }
+    if (take(p, "Callable[[")) {
+        sbg_add(json, "{\"k\": \"call\", \"s\": {\"params\": [");
+        for (int n = 0; !take(p, "]"); n++) {
+            if (n && (!take(p, ",") || !(sbg_add(json, ", "), true)))
+                return false;
+            sbg_addf(json,
+                     "{\"name\": \"arg%d\", \"kind\": \"positional_only\", "
+                     "\"required\": true, \"type\": ",
+                     n);
+            if (!type(json, p))
+                return false;
+            sbg_add(json, "}");
+        }
+        sbg_add(json, "], \"returns\": ");
+        bool good = take(p, ",") && type(json, p) && take(p, "]");
+        sbg_add(json, "}}");
+        return good;
+    }
     if (take(p, "Callable")) {
-        sbg_add(json, "{\"k\": \"call\", \"s\": {\"params\": [], \"returns\": {\"k\": \"none\"}}}");
+        sbg_add(json, "{\"k\": \"call\", \"s\": {\"params\": [{\"name\": \"args\", \"kind\": "
+                      "\"var_positional\", \"type\": {\"k\": \"any\", \"why\": \"explicit\"}}], "
+                      "\"returns\": {\"k\": \"none\"}}}");
         return true;
     }
     if (take(p, "Literal["))

@@ -86,6 +86,26 @@ static void show_enums(const char *types, struct sbg_text *output)
     }
 }
 
+/* The C function types, the codes of their arguments, and where one may be passed. */
+static void show_callbacks(const char *types, const char *header, struct sbg_text *output)
+{
+    static const char mark[] = "(*m_fn", codes[] = "sb_take_args(py, ";
+    for (const char *p = types; (p = strstr(p, mark)); p++) {
+        const char *line = p;
+        while (line[-1] != '\n')
+            line--;
+        sbg_addf(output, "%.*s\n", (int)strcspn(line, "\n"), line);
+        const char *take = strstr(p, codes);
+        assert_non_null(take);
+        take += sizeof codes - 1;
+        sbg_addf(output, "    %.*s\n", (int)(strstr(take, ", args_") - take), take);
+    }
+    for (const char *p = header; (p = strstr(p, "SB_TAKE_FN_(")); p++)
+        sbg_addf(output, "%.*s)\n", (int)strcspn(p, ")"), p);
+    for (const char *p = header; (p = strstr(p, "; m_fn")); p++)
+        sbg_addf(output, "option %.*s\n", (int)strcspn(p + 2, " "), p + 2);
+}
+
 /* world[table][key] = the text of `form` with `part` in it. */
 static void put(json_t *world, const char *table, const char *key, const char *form,
                 const char *part)
@@ -128,16 +148,17 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
     free(lines);
     bool typed = strcmp(kind, "value") == 0 || strcmp(kind, "property") == 0 ||
                  strcmp(kind, "settable") == 0;
-    const char *shown = strcmp(kind, "settable") == 0 ? "property"
-                        : strcmp(kind, "async") == 0  ? "function"
-                        : strcmp(kind, "dunder") == 0 ? "method"
-                                                      : kind;
+    const char *shown = strcmp(kind, "settable") == 0                                  ? "property"
+                        : strcmp(kind, "async") == 0 || strcmp(kind, "streaming") == 0 ? "function"
+                        : strcmp(kind, "dunder") == 0                                  ? "method"
+                                                                                       : kind;
     if (typed)
         sbg_addf(&symbol, "{\"kind\": \"%s\", \"settable\": %s, \"type\": %s}", shown,
                  strcmp(kind, "settable") == 0 ? "true" : "false", sigs.ptr);
     else
-        sbg_addf(&symbol, "{\"kind\": \"%s\", \"async\": %s, \"sigs\": [%s]}", shown,
-                 strcmp(kind, "async") == 0 ? "true" : "false", sigs.ptr ? sigs.ptr : "");
+        sbg_addf(&symbol, "{\"kind\": \"%s\", \"async\": %s, \"streaming\": %s, \"sigs\": [%s]}",
+                 shown, strcmp(kind, "async") == 0 ? "true" : "false",
+                 strcmp(kind, "streaming") == 0 ? "true" : "false", sigs.ptr ? sigs.ptr : "");
 
     json_t *world = json_load_file(SB_TEST_SOURCE "/cases/world.json", 0, NULL);
     assert_non_null(world);
@@ -170,6 +191,15 @@ static void run_signature(const char *input, size_t number, struct sbg_text *out
     const char *takes = strstr(header, "m_takes");
     if (takes)
         sbg_addf(output, "takes %.*s\n", (int)strcspn(takes, "("), takes);
+    show_callbacks(types, header, output);
+    for (const char *p = header; (p = strstr(p, "_iter(py, item")); p++) {
+        const char *line = p;
+        while (line[-1] != ' ')
+            line--;
+        const char *loop = strstr(p, "SB_FOR(py, ") + 11;
+        sbg_addf(output, "%.*s: %.*s\n", (int)strcspn(line, "("), line, (int)strcspn(loop, ","),
+                 loop);
+    }
     free(header);
     free(types);
     cases_remove(folder);

@@ -155,6 +155,8 @@ def show_entry(name: str, entry: Json) -> list[str]:
     words = [entry["kind"], name]
     if entry.get("async"):
         words.insert(0, "async")
+    if entry.get("streaming"):
+        words.insert(0, "streaming")
     if "type" in entry:
         words.append(": " + show_type(entry["type"]))
     if entry.get("literal") is not None:
@@ -184,6 +186,8 @@ def show_manifest(manifest: Json) -> str:
         out.append("  mro %s" % ", ".join(c["mro"]))
         if c["flags"]:
             out.append("  flags %s" % ", ".join(c["flags"]))
+        if "item" in c:
+            out.append("  %s %s" % ("iterator of" if c.get("iterator") else "items", show_type(c["item"])))
         if c["fields"] is not None:
             out.append("  fields %s" % ", ".join("%s: %s" % (n, show_type(t)) for n, t in c["fields"]))
         if c["enum"] is not None:

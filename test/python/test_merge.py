@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import HERE, Json, Tool, find_interpreter, show_manifest
+from conftest import HERE, Json, Tool, find_interpreter, show_manifest, show_type
 from snakebridge import merge
 
 KINDS = """
@@ -397,3 +397,75 @@ def test_full_disk_for_real(tool: Tool) -> None:
         assert list(tool.manifests.iterdir()) == []
     finally:
         os.system("umount %s" % folder)
+
+
+STREAMS = """
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Generic, TypeVar
+T = TypeVar("T")
+class Rows(Generic[T]):
+    def __iter__(self) -> Iterator[T]: ...
+class Cursor:
+    def __iter__(self) -> "Cursor": ...
+    def __next__(self) -> int: ...
+class Table:
+    def __iter__(self) -> Cursor: ...
+    def scan(self, n: int = 0) -> list[str]: ...
+class Later:
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def __anext__(self) -> bytes: ...
+class Odd:
+    def __iter__(self): ...
+def read(path: str) -> Table: ...
+again = read
+LIMIT = 3
+"""
+
+
+def bind_streams(tool: Tool, names: str, code: int = 0) -> list[Json]:
+    text = (
+        '[tool.snakebridge]\npython = "%s"\npython-path = ["modules"]\nmodules = ["streams", "math"]\nstreaming = %s\n'
+    )
+    tool.write(text % (python311(), names), streams=STREAMS)
+    return tool.bind(code=code)
+
+
+def test_items(tool: Tool) -> None:
+    """What iterating an object of a class gives."""
+    bind_streams(tool, "[]")
+    classes = tool.manifest("streams")["classes"]
+    items = {k: (show_type(c["item"]), c.get("iterator", False)) for k, c in classes.items() if "item" in c}
+    assert items == {
+        "streams.Rows": ("~streams.T", False),
+        "streams.Cursor": ("int", True),
+        "streams.Table": ("int", False),
+        "streams.Later": ("bytes", True),
+        "streams.Odd": ("?unannotated", False),
+    }
+    assert "streaming" not in json.dumps(tool.manifest("streams")["modules"]["streams"]["names"])
+
+
+def test_streaming(tool: Tool) -> None:
+    """A function under all its names, a method, a constructor are marked."""
+    bind_streams(tool, '["streams.again", "streams.Table.scan", "streams.Rows"]')
+    manifest = tool.manifest("streams")
+    names, classes = manifest["modules"]["streams"]["names"], manifest["classes"]
+    assert [n for n, s in names.items() if s.get("streaming")] == ["again", "read"]
+    assert classes["streams.Table"]["members"]["scan"]["streaming"] and classes["streams.Rows"]["streaming"]
+    assert "streaming" not in classes["streams.Table"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("streams.raed", '; did you mean "streams.read"?'),
+        ("streams.Table.scam", '; did you mean "streams.Table.scan"?'),
+        ("streams.LIMIT", '; did you mean "streams.Table"?'),
+        ("stream.read", '; did you mean "streams.read"?'),
+        ("numpy.nothing.of.this", ""),
+    ],
+)
+def test_streaming_unknown(tool: Tool, name: str, meant: str) -> None:
+    (event,) = [e for e in bind_streams(tool, '["%s"]' % name, code=1) if e["event"] == "diagnostic"]
+    assert event["level"] == "error" and event["where"] == "%s:5" % tool.file
+    assert event["message"] == 'tool.snakebridge.streaming: no function that is bound is called "%s"%s' % (name, meant)
