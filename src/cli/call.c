@@ -8,6 +8,7 @@
 #include "place.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,10 @@
 static const char help[] =
     "usage: snakebridge call [OPTION...] NAME [ARGUMENT | --KEYWORD=ARGUMENT]... [-- "
     "ARGUMENT...]\n\n"
-    "Calls a Python function and prints its result as JSON. An argument is JSON where it can be "
-    "read\n"
-    "as JSON, else text. What JSON lacks is printed as text. Options stand in front of NAME:\n"
+    "Calls a Python function and prints its result as JSON; of what cannot be called, the value.\n"
+    "An argument is JSON where it can be read as JSON, else text. What JSON lacks is printed as "
+    "text.\n"
+    "Options stand in front of NAME:\n"
     "  --python PATH     interpreter (default: the project's, else python3)\n"
     "  --transport NAME  worker or inprocess\n"
     "  --timeout SECS    ends the call when it takes longer\n"
@@ -38,6 +40,49 @@ static bool is_keyword(char *text, char **value)
     text[2 + len] = '\0';
     *value = text + 2 + len + 1;
     return true;
+}
+
+/* Without the frames of the import machinery, which say nothing about the code that was called. */
+static void print_traceback(const char *text)
+{
+    static const char frame[] = "  File \"";
+    if (strncmp(text, "Traceback", strlen("Traceback")) != 0)
+        return; /* its one line is what the next one says */
+    char *kept = NULL;
+    size_t size = 0, frames = 0;
+    FILE *to = open_memstream(&kept, &size);
+    if (!to)
+        return;
+    bool skip = false;
+    for (const char *line = text, *end; *line; line = end) {
+        size_t len = strcspn(line, "\n");
+        end = line + len + (line[len] == '\n');
+        bool opens = strncmp(line, frame, sizeof frame - 1) == 0;
+        if (opens) {
+            const char *file = line + sizeof frame - 1, *quote = strchr(file, '"');
+            static const char module[] = "/importlib/__init__.py";
+            skip = strncmp(file, "<frozen importlib.", strlen("<frozen importlib.")) == 0 ||
+                   (quote && quote - file >= (ptrdiff_t)sizeof module - 1 &&
+                    strncmp(quote - sizeof module + 1, module, sizeof module - 1) == 0);
+            frames += !skip;
+        } else if (strncmp(line, "    ", 4) != 0) { /* a source line belongs to its frame */
+            skip = false;
+        }
+        if (!skip)
+            fwrite(line, 1, (size_t)(end - line), to);
+    }
+    if (fclose(to) == 0 && frames)
+        fputs(kept, stderr);
+    free(kept);
+}
+
+/* What `name` names, where it is not called: no arguments are given, and it is not callable. */
+static bool is_value(sb_session *py, const sb_site *here, const char *name, sb_value *value)
+{
+    *value = sb_import_(py, here, name);
+    if (sb_failed(py) || value->kind != SB_OBJECT_)
+        return true;
+    return !sb_as_bool(py, sb_call_(py, here, "builtins.callable", (sb_args) { value, 1 }));
 }
 
 static int call(const sb_options *options, const char *name, char **given, size_t count)
@@ -63,7 +108,10 @@ static int call(const sb_options *options, const char *name, char **given, size_
         values[n++] = json_argument(py, value, &kept[i]);
     }
     const sb_site here = { .file = "snakebridge call", .given = "" };
-    sb_value result = sb_fetch(py, sb_call_(py, &here, name, (sb_args) { values, n }));
+    sb_value result;
+    if (n || !is_value(py, &here, name, &result))
+        result = sb_call_(py, &here, name, (sb_args) { values, n });
+    result = sb_fetch(py, result);
     /* Whole or not at all: an object's str may still fail. */
     char *text = NULL;
     size_t size = 0;
@@ -72,8 +120,7 @@ static int call(const sb_options *options, const char *name, char **given, size_
     written = to && fclose(to) == 0 && written;
     const sb_error *error = sb_get_error(py);
     if (error) {
-        if (strncmp(error->traceback, "Traceback", strlen("Traceback")) == 0)
-            fputs(error->traceback, stderr); /* else its one line is what the next one says */
+        print_traceback(error->traceback);
         say_error("%s: %s: %s", name, error->type, error->message);
         rc = error->code == SB_E_CONFIG || error->code == SB_E_SYSTEM || error->code == SB_E_MEMORY
                  ? CLI_SYSTEM
@@ -114,7 +161,7 @@ int call_run(int argc, char **argv)
             break;
         case 't':
             o.timeout = strtod(optarg, &end);
-            if (*end || !(o.timeout > 0)) {
+            if (*end || !(o.timeout > 0) || isinf(o.timeout)) {
                 say_error("--timeout takes a number of seconds above 0, not \"%s\"", optarg);
                 return cli_other('?', help, "call");
             }

@@ -4,6 +4,7 @@
  */
 #include "events.h"
 #include "cli.h"
+#include "project.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,4 +28,20 @@ void cli_show_event(const json_t *event, void *user)
             say_paint(2, 0), field(event, "message"));
     if (*field(event, "fix"))
         say_fix("%s", field(event, "fix"));
+}
+
+int cli_begin(const char *named, parts *p, char **file)
+{
+    char why[1024];
+    *file = NULL;
+    if (parts_find(NULL, p, why, sizeof why) < 0) {
+        say_error("%s", why);
+        return CLI_SYSTEM;
+    }
+    *file = sbg_project_find(named, why, sizeof why);
+    if (*file)
+        return CLI_OK;
+    say_error("%s", why);
+    say_fix("snakebridge init");
+    return CLI_FAILED;
 }

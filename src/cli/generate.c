@@ -84,21 +84,13 @@ int generate_run(int argc, char **argv)
         say_error("generate takes options only, not \"%s\"", argv[optind]);
         return cli_other('?', help, "generate");
     }
-    char why[1024], *file = NULL, *output = NULL;
-    parts p = { 0 };
+    char *file, *output = NULL;
+    parts p;
     sbg_outcome outcome = { 0 };
-    int rc = CLI_SYSTEM;
-    if (parts_find(NULL, &p, why, sizeof why) < 0) {
-        say_error("%s", why);
+    int rc = cli_begin(project, &p, &file);
+    if (rc != CLI_OK)
         goto end;
-    }
-    file = sbg_project_find(project, why, sizeof why);
-    if (!file) {
-        say_error("%s", why);
-        say_fix("snakebridge init");
-        rc = CLI_FAILED;
-        goto end;
-    }
+    rc = CLI_SYSTEM;
     if (q.output && *q.output != '/') { /* of the command line: relative to where one stands */
         char *here = realpath(".", NULL);
         if (!here || asprintf(&output, "%s/%s", here, q.output) < 0)

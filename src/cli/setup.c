@@ -5,7 +5,6 @@
 #include "cli.h"
 #include "events.h"
 #include "parts.h"
-#include "project.h"
 #include "tool.h"
 
 #include <getopt.h>
@@ -52,21 +51,12 @@ int setup_run(int argc, char **argv)
         say_error("setup takes options only, not \"%s\"", argv[optind]);
         return cli_other('?', help, "setup");
     }
-    char why[1024], *file = NULL;
+    char *file;
     parts p;
-    int rc = CLI_SYSTEM;
     json_t *done = NULL;
-    if (parts_find(NULL, &p, why, sizeof why) < 0) {
-        say_error("%s", why);
+    int rc = cli_begin(project, &p, &file);
+    if (rc != CLI_OK)
         goto end;
-    }
-    file = sbg_project_find(project, why, sizeof why);
-    if (!file) {
-        say_error("%s", why);
-        say_fix("snakebridge init");
-        rc = CLI_FAILED;
-        goto end;
-    }
     const sbg_tool tool = { .python = p.python, .python_path = p.python_path, .quiet = quiet };
     const char *step[] = { "setup", file, check ? "--check" : NULL, NULL };
     rc = sbg_tool_run(&tool, step, cli_show_event, &quiet, &done);

@@ -219,6 +219,7 @@ static void fill_stamp(sbg_stamp *s, const char *root, const json_t *done, const
                        const sbg_outcome *outcome)
 {
     const json_t *inputs = json_object_get(done, "inputs");
+    s->since = json_integer_value(json_object_get(done, "since"));
     for (size_t i = 0; i < json_array_size(inputs); i++) {
         const char *name = json_string_value(json_array_get(inputs, i));
         char *path = name ? absolute(root, name) : NULL;

@@ -8,7 +8,8 @@
  *
  * Size and time equal: unchanged. The time alone differs (a checkout, a touch): the hash decides. A folder's hash is of
  * the sorted names in it. A file that changes within the clock's granularity right after it was read, at equal size,
- * is the known gap of every such scheme; the recorded time is nanoseconds.
+ * is the known gap of every such scheme; the recorded time is nanoseconds. The last line is "end", or "again" where
+ * something could not be remembered: then it lists inputs and is never fresh.
  */
 #include "stamp.h"
 
@@ -178,6 +179,8 @@ void sbg_stamp_read(sbg_stamp *s, const char *path)
 {
     uint64_t hash;
     entry e = look(path);
+    if (e.kind == 'f' && s->since && e.mtime >= s->since)
+        s->failed = true; /* the run may have seen what was there before */
     if (strchr(path, '\n') || hash_of(path, e.kind, &hash) < 0) {
         s->failed = true; /* cannot be remembered: the next run does its work again */
         return;
@@ -197,13 +200,11 @@ void sbg_stamp_wrote(sbg_stamp *s, const char *path)
 int sbg_stamp_end(sbg_stamp *s, const char *path)
 {
     int rc = 0;
-    fputs("end\n", s->to);
+    fputs(s->failed ? "again\n" : "end\n", s->to);
     bool bad = ferror(s->to);
     if (fclose(s->to) != 0 || bad) {
         errno = ENOMEM;
         rc = -1;
-    } else if (path && s->failed) {
-        unlink(path);
     } else if (path) {
         rc = sbg_write_if_changed(path, s->text, s->size);
     }

@@ -7,13 +7,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 typedef struct sbg_stamp {
     char *text; /* the file as it will be written */
     size_t size;
-    FILE *to; /* appends to `text` */
-    bool failed;
+    FILE *to;      /* appends to `text` */
+    int64_t since; /* not 0: a file changed then or later (in ns) is not what the run saw */
+    bool failed;   /* something cannot be remembered: the stamp is written, and never fresh */
 } sbg_stamp;
 
 /* True if the stamp at `path` was made with the same `key`, everything it read is as it was, and everything it wrote
@@ -24,8 +26,8 @@ bool sbg_stamp_fresh(const char *path, const char *key);
 int sbg_stamp_inputs(const char *path, void (*each)(const char *input, void *user), void *user);
 
 /* Collects a new stamp: begin, then read and wrote for each path, then end, which writes it (whole or not at all) or,
- * with `path` NULL, drops it. What is read may be a file, a folder (the names in it) or not there. `read` is to be
- * called with what the run saw, so before it starts. Return 0, or -1 with errno. */
+ * with `path` NULL, drops it. What is read may be a file, a folder (the names in it) or not there. What is known only at
+ * the end of a run is to be told with `since`. Return 0, or -1 with errno. */
 int sbg_stamp_begin(sbg_stamp *s, const char *key);
 void sbg_stamp_read(sbg_stamp *s, const char *path);
 void sbg_stamp_wrote(sbg_stamp *s, const char *path);

@@ -49,6 +49,7 @@ def test_wrong_command_lines(run: Run) -> None:
         ["setup", "x"],
         ["call"],
         ["call", "--timeout", "soon", "math.sqrt", "2"],
+        ["call", "--timeout", "inf", "math.sqrt", "2"],
     ):
         done = run("snakebridge", *argv, code=2)
         assert f"Try: snakebridge {argv[0]} --help" in done.stderr
@@ -192,6 +193,32 @@ def test_generate_writes_a_make_rule_of_what_it_read(run: Run, work: pathlib.Pat
     assert "Nothing to be done" in run("make", "stamp").stdout
 
 
+def test_an_input_that_changes_during_a_run_is_read_again(run: Run, work: pathlib.Path) -> None:
+    (work / "own.py").write_text(
+        "import os\nif not os.path.exists('seen'):\n    open('seen', 'w').close()\n"
+        "    with open(__file__, 'a') as f:\n        f.write('def late(x: int) -> int: ...\\n')\n"
+    )
+    project(work, 'modules = ["own"]\npython-path = ["."]')
+    run("snakebridge", "setup", "--quiet")
+    run("snakebridge", "generate")
+    header = work / "build" / "snakebridge" / "py" / "own.h"
+    assert "own_late" not in header.read_text()
+    assert run("snakebridge", "generate").stdout != ""
+    assert "own_late" in header.read_text()
+    assert run("snakebridge", "generate").stdout == ""
+
+
+def test_a_make_rule_where_an_input_cannot_be_remembered(run: Run, work: pathlib.Path) -> None:
+    """Then each run does its work, and writes a rule of the rest."""
+    project(work)
+    (work / "stubs").mkdir()
+    (work / "stubs" / "a\nb.pyi").write_text("")
+    run("snakebridge", "setup", "--quiet")
+    for _ in range(2):
+        assert run("snakebridge", "generate", "--depfile", "rule.d").stdout != ""
+        assert str(work / "pyproject.toml") in (work / "rule.d").read_text()
+
+
 def test_a_failing_library_is_one_diagnostic_and_the_others_bind(run: Run, work: pathlib.Path) -> None:
     (work / "broken.py").write_text("raise RuntimeError('at import')\n")
     project(work, 'modules = ["math", "broken"]\npython-path = ["."]')
@@ -298,6 +325,9 @@ def test_setup_check_changes_nothing(run: Run, work: pathlib.Path) -> None:
         (["builtins.complex", "1", "2"], [1.0, 2.0]),
         (["pathlib.PurePosixPath", "/a", "b"], "/a/b"),
         (["builtins.print"], None),
+        (["math.pi"], 3.141592653589793),
+        (["sys.float_info.radix"], 2),
+        (["string.digits"], "0123456789"),
     ],
 )
 def test_call(run: Run, argv: list[str], expected: object) -> None:
@@ -306,7 +336,7 @@ def test_call(run: Run, argv: list[str], expected: object) -> None:
 
 
 @pytest.mark.parametrize("transport", ["worker", "inprocess"])
-def test_call_errors(run: Run, transport: str) -> None:
+def test_call_errors(run: Run, work: pathlib.Path, transport: str) -> None:
     extra = {"SNAKEBRIDGE_PYTHON": "/usr/bin/python3"}
     done = run("snakebridge", "call", "--transport", transport, "json.loads", "{", code=1, extra=extra)
     assert "JSONDecodeError" in done.stderr and done.stdout == ""
@@ -314,6 +344,16 @@ def test_call_errors(run: Run, transport: str) -> None:
     assert "nothing" in done.stderr
     done = run("snakebridge", "call", "--python", "/no/python", "math.sqrt", "2", code=3)
     assert "/no/python" in done.stderr
+    assert "Traceback" not in done.stderr
+    # The machinery of import is not shown, the module's own code is.
+    done = run("snakebridge", "call", "--transport", transport, "nowhere.f", code=1, extra=extra)
+    assert lines(done.stderr) == ["error: nowhere.f: ModuleNotFoundError: No module named 'nowhere'"]
+    (work / "half.py").write_text("import nowhere\n")
+    half = {**extra, "PYTHONPATH": str(work)}
+    done = run("snakebridge", "call", "--transport", transport, "half.f", code=1, extra=half)
+    assert [line for line in lines(done.stderr) if "File" in line] == [f'  File "{work}/half.py", line 1, in <module>']
+    done = run("snakebridge", "call", "--transport", transport, "math.pi", "1", code=1, extra=extra)
+    assert "'float' object is not callable" in done.stderr
     begun = time.monotonic()
     done = (
         run(

@@ -115,6 +115,46 @@ static void damaged(void **state)
     assert_true(sbg_stamp_fresh("stamp", "k"));
 }
 
+static void collect(const char *input, void *user)
+{
+    strcat(user, input);
+    strcat(user, " ");
+}
+
+/* What cannot be remembered is never fresh, and what was read is told all the same. */
+static void again(void **state)
+{
+    (void)state;
+    sbg_stamp s;
+    char inputs[64] = "";
+    put("in", "one");
+    assert_int_equal(sbg_stamp_begin(&s, "k"), 0);
+    sbg_stamp_read(&s, "in");
+    sbg_stamp_read(&s, "with a\nline");
+    assert_int_equal(sbg_stamp_end(&s, "stamp"), 0);
+    assert_false(sbg_stamp_fresh("stamp", "k"));
+    assert_int_equal(sbg_stamp_inputs("stamp", collect, inputs), 0);
+    assert_string_equal(inputs, "in ");
+}
+
+/* A file that changed after the run had begun to read may not be what the run saw; folders change by Python's cache. */
+static void changed_meanwhile(void **state)
+{
+    (void)state;
+    put("in", "one");
+    assert_int_equal(mkdir("folder", 0777), 0);
+    age("in", 1000);
+    for (int64_t late = 0; late < 2; late++) {
+        sbg_stamp s;
+        assert_int_equal(sbg_stamp_begin(&s, "k"), 0);
+        s.since = 1000 * INT64_C(1000000000) + 1 - late;
+        sbg_stamp_read(&s, "in");
+        sbg_stamp_read(&s, "folder");
+        assert_int_equal(sbg_stamp_end(&s, "stamp"), 0);
+        assert_int_equal(sbg_stamp_fresh("stamp", "k"), !late);
+    }
+}
+
 static void written_if_changed(void **state)
 {
     (void)state;
@@ -141,6 +181,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fresh, begin, end),
         cmocka_unit_test_setup_teardown(damaged, begin, end),
+        cmocka_unit_test_setup_teardown(again, begin, end),
+        cmocka_unit_test_setup_teardown(changed_meanwhile, begin, end),
         cmocka_unit_test_setup_teardown(written_if_changed, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
