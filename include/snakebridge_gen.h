@@ -99,6 +99,23 @@ SB_API void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const
  * by sb_run_o). */
 SB_API sb_object sb_run_submit(sb_session *py, const sb_fn *fn, const sb_site *site,
                                const sb_slot *args);
+/* ---- C functions that Python calls ---- */
+
+/* One argument of such a call: i d b s y v o as the codes above. */
+typedef union sb_taken {
+    int64_t i;
+    double d;
+    bool b;
+    sb_str s;
+    sb_bytes y;
+    sb_value v;
+    sb_object o;
+} sb_taken;
+/* Takes the arguments of a call from Python as `types` ("d,s,o{demo:Point}") says, into `taken`, which has as many. False
+ * after an error, which is TypeError in Python if their number or kind is another, OverflowError if one does not fit.
+ * `name` is what such an error calls the function. */
+SB_API bool sb_take_args(sb_session *py, const char *name, const char *types, const sb_value *args,
+                         size_t count, sb_taken *taken);
 
 /* Checked downcast: `v` as an object of the class "module:qualname"; SB_E_TYPE if it is not an instance. */
 SB_API sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v);
@@ -126,7 +143,58 @@ SB_API sb_object sb_typed_function(sb_session *py, const sb_site *site, const ch
 /* Whether a callback was given just `n` positional arguments; else raises TypeError. */
 SB_API bool sb_takes(sb_session *py, const sb_value *args, size_t count, size_t n);
 
+/* A macro X_submit passes the text of its options with this in front: the call does not wait. */
+#define SB_LATER_ "\1"
+/* The object of the call that `call`, whose result is none, has just submitted. */
+#define SB_SUBMITTED_(py, call) ((void)(call), sb_submitted_(py))
+SB_API sb_object sb_submitted_(sb_session *py);
+
 #ifdef __cplusplus
+}
+namespace sb_
+{
+/* What a parameter that takes a C function of type F may be given, as a value. */
+template <class F> struct taker {
+    sb_session *py;
+    const sb_site *at;
+    sb_trampoline call;
+    sb_value operator()(F f) const
+    {
+        return f ? sb_from_object(sb_typed_function(py, at, call, reinterpret_cast<void (*)()>(f),
+                                                    nullptr, nullptr))
+                 : SB_NONE;
+    }
+    sb_value operator()(sb_value v) const { return v; }
+    sb_value operator()(sb_object o) const { return sb_from_object(o); }
+    template <class H> auto operator()(H h) const -> decltype(sb_from_object(h.object))
+    {
+        return sb_from_object(h.object);
+    }
+};
+} // namespace sb_
+#define SB_TAKE_FN_(py, f, T, call) (::sb_::taker<T> { py, SB_SITE_(""), call }(f))
+#else
+/* In C: `f` as a value if it is a function of type T, a Python object, or a value. */
+#define SB_TAKE_FN_(py, f, T, call) SB_TAKE_FN_AS_(SB_CAT_(sb_x_, __COUNTER__), py, f, T, call)
+#define SB_TAKE_FN_AS_(v, py, f, T, call)                                                          \
+    (__extension__({                                                                               \
+        __auto_type v = (f);                                                                       \
+        _Static_assert(SB_FN_TAG_(v, T), "neither a C function of the type " #T " nor a Python object"); \
+        sb_take_fn_(py, SB_SITE_(""), &v, SB_FN_TAG_(v, T), call);                                 \
+    }))
+#define SB_FN_TAG_(v, T)                                                                           \
+    _Generic((v), T: 'f', sb_value: 'v', sb_object: 'o',                                           \
+        default: __builtin_classify_type(v) == 13 && sizeof(v) == sizeof(sb_object) ? 'o' : 0)
+static inline sb_value sb_take_fn_(sb_session *py, const sb_site *at, const void *f, int tag,
+                                   sb_trampoline call)
+{
+    if (tag == 'v')
+        return *(const sb_value *)f;
+    if (tag == 'o')
+        return sb_from_object(*(const sb_object *)f);
+    void (*function)(void);
+    __builtin_memcpy(&function, f, sizeof function);
+    return function ? sb_from_object(sb_typed_function(py, at, call, function, NULL, NULL)) : SB_NONE;
 }
 #endif
 #endif

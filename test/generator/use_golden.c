@@ -95,6 +95,60 @@ static void matching(sb_session *py)
     demo_blob(py, demo_blob(py, b), .more = b);
 }
 
+struct total {
+    double sum;
+};
+
+static double weigh(sb_session *py, double x, void *user)
+{
+    (void)py;
+    ((struct total *)user)->sum += x;
+    return x;
+}
+
+static double plus_one(sb_session *py, double x, void *user)
+{
+    (void)py, (void)user;
+    return x + 1;
+}
+
+static void seen(sb_session *py, demo_Frame f, sb_str text, void *user)
+{
+    (void)user;
+    demo_Frame_len(py, f);
+    puts(text.ptr);
+}
+
+static void functions(sb_session *py)
+{
+    struct total t = { 0 };
+    demo_fn_float_to_float f = plus_one;
+    double x = demo_integrate(py, plus_one, 0, 1) + demo_integrate(py, f, 0, 1) +
+               demo_integrate(py, demo_fn_float_to_float_new(py, weigh, &t, NULL), 0, 1) +
+               demo_integrate(py, sb_import(py, "math.sqrt"), 0, 1);
+    demo_integrate(py, &plus_one, x, 1,
+                   .each = SB(demo_fn_Frame_str_to_None_new(py, seen, NULL, NULL)));
+}
+
+static double loops(sb_session *py)
+{
+    double n = 0;
+    demo_rows_iter(py, row, "x.csv", .limit = 3) {
+        if (demo_Frame_len(py, row) == 0)
+            continue;
+        demo_lengths_iter(py, length, row) n += (double)length;
+    }
+    return n;
+}
+
+static void submitted(sb_session *py)
+{
+    demo_Frame f = demo_read_submit(py, "x.csv", .sep = ";");
+    sb_object n = demo_Frame_len_submit(py, f);
+    sb_object x = demo_integrate_submit(py, plus_one, 0, 1);
+    py_print_submit(py, n, x, SB_KW("sep", " "));
+}
+
 int main(void)
 {
     sb_session *py = sb_open();
@@ -107,6 +161,9 @@ int main(void)
     objects(py, options(py, "x.csv"));
     across_libraries(py);
     matching(py);
+    functions(py);
+    x += loops(py);
+    submitted(py);
     printf("%g\n", x);
     return sb_close(py);
 }

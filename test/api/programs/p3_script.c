@@ -5,6 +5,7 @@
 #include "py/math.h"
 #include "py/pathlib.h"
 #include "py/re.h"
+#include <string.h>
 
 int main(int argc, char **argv)
 {
@@ -16,10 +17,17 @@ int main(int argc, char **argv)
     }
     sb_str text = py_pathlib_Path_read_text(py, path, .encoding = "utf-8");
     py_re_Pattern pairs =
-        py_re_compile(py, "(\\w+)=(\\d+)", .flags = py_re_IGNORECASE | py_re_MULTILINE);
+        py_re_compile(py, "(\\w+)=(\\w+)", .flags = py_re_IGNORECASE | py_re_MULTILINE);
+    SB_FOR(py, py_re_Match, m, py_re_Pattern_finditer(py, pairs, text)) {
+        sb_str key = sb_as_str(py, py_re_Match_group(py, m, 1));
+        if (strcmp(key.ptr, "skip") == 0)
+            continue;
+        printf("%s -> %s\n", key.ptr, sb_as_str(py, py_re_Match_group(py, m, 2)).ptr);
+        if (strcmp(key.ptr, "last") == 0)
+            break;
+    }
     py_re_Match first = py_re_Pattern_search(py, pairs, text, .pos = 0);
-    printf("%s is %s\n", sb_as_str(py, py_re_Match_group(py, first, 1)).ptr,
-           sb_as_str(py, py_re_Match_group(py, first, 2)).ptr);
+    printf("first %s\n", sb_as_str(py, py_re_Match_group(py, first)).ptr);
     py_re_Match none = py_re_Pattern_search(py, pairs, "nothing");
     if (none.object.id == 0)
         puts("no match");

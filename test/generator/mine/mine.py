@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Iterator, Literal, NamedTuple, Optional, Self, TypeVar, overload
+from typing import (
+    Any,
+    Callable,
+    Generator,
+    Iterator,
+    Literal,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 
 T = TypeVar("T")
 
@@ -174,3 +186,67 @@ def untyped(a, b=2, *args, **kw):
 CONST: int = 42
 TEXT = "text"
 UNIT = Base("unit")
+
+
+def integrate(f: Callable[[float], float], a: float, b: float) -> float:
+    return (f(a) + f(b)) / 2 * (b - a)
+
+
+def visit(f: Callable[[Base, Optional[Base], int, str, bytes, bool, Any], str]) -> str:
+    return f(Base("b"), None, 7, "t\0ext", b"\0y", True, [1, 2])
+
+
+def each(n: int, f: Optional[Callable[[int], None]] = None) -> int:
+    for i in range(n):
+        if f is not None:
+            f(i)
+    return n
+
+
+def wrong(f: Callable[[int], int], how: int) -> str:
+    """How a C function answers to calls that its signature does not allow."""
+    calls: list[Callable[[], Any]] = [
+        lambda: f(),  # type: ignore[call-arg]
+        lambda: f(1, 2),  # type: ignore[call-arg]
+        lambda: f(x=1),  # type: ignore[call-arg]
+        lambda: f("1"),  # type: ignore[arg-type]
+        lambda: f(2**64),
+    ]
+    try:
+        calls[how]()
+    except (TypeError, OverflowError) as e:
+        return f"{type(e).__name__}: {e}"
+    return "nothing was raised"
+
+
+class Scale(Protocol):
+    def __call__(self, x: float) -> float: ...
+
+
+def scaled(f: Scale, x: float) -> float:
+    return f(x)
+
+
+def either_or(f: str | Callable[[str], str]) -> str:
+    return f("x") if callable(f) else f
+
+
+def bases(n: int) -> Generator[Base, None, str]:
+    for i in range(n):
+        yield Base(f"b{i}", size=i)
+    return "done"
+
+
+def words() -> list[str]:
+    return ["a", "b", "c"]
+
+
+class Rows:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __iter__(self) -> Iterator[float]:
+        return iter([0.5] * self.n)
+
+    def pairs(self) -> Iterator[tuple[int, str]]:
+        return iter([(1, "one"), (2, "two")])

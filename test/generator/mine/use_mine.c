@@ -140,6 +140,125 @@ static void builtins(sb_session *py)
     py_print(py, "printed", 1, SB_KW("sep", "-"));
 }
 
+struct state {
+    double factor;
+    int calls, drops;
+};
+
+static double times(sb_session *py, double x, void *user)
+{
+    struct state *s = (struct state *)user;
+    (void)py;
+    s->calls++;
+    return s->factor * x;
+}
+
+static void dropped(void *user)
+{
+    ((struct state *)user)->drops++;
+}
+
+static double identity(sb_session *py, double x, void *user)
+{
+    (void)py;
+    return user ? -1 : x;
+}
+
+static int64_t next(sb_session *py, int64_t x, void *user)
+{
+    (void)py, (void)user;
+    return x + 1;
+}
+
+static const char *look(sb_session *py, mine_Base b, mine_Base none, int64_t i, sb_str s, sb_bytes y,
+                        bool yes, sb_value any, void *user)
+{
+    CHECK(py, user == NULL && none.object.id == 0 && i == 7 && yes);
+    CHECK(py, s.len == 5 && memcmp(s.ptr, "t\0ext", 5) == 0 && y.len == 2 && y.ptr[1] == 'y');
+    CHECK(py, sb_count(py, any) == 2);
+    return mine_Base_getitem(py, b, "!").ptr;
+}
+
+static const char *double_it(sb_session *py, sb_str s, void *user)
+{
+    (void)user;
+    return sb_to_str(py, sb_op(py, SB(s), "*", 2)).ptr;
+}
+
+static void functions(sb_session *py)
+{
+    struct state s = { 3, 0, 0 };
+    CHECK(py, mine_integrate(py, identity, 0, 2) == 2);
+    CHECK(py, mine_integrate(py, &identity, 0, 4) == 8);
+    CHECK(py, mine_integrate(py, sb_import(py, "builtins.abs"), -1, 1) == 2);
+    {
+        SB_SCOPE(py);
+        sb_object f = mine_fn_float_to_float_new(py, times, &s, dropped);
+        CHECK(py, mine_integrate(py, f, 0, 2) == 6 && s.calls == 2);
+        CHECK(py, mine_scaled(py, f, 5) == 15 && s.calls == 3);
+        CHECK(py, sb_as_double(py, sb_method(py, f, "__call__", 2)) == 6);
+    }
+    CHECK(py, is(mine_visit(py, look), "b!"));
+    CHECK(py, mine_each(py, 3) == 3);
+    CHECK(py, is(mine_either_or(py, "text"), "text"));
+    CHECK(py, is(mine_either_or(py, mine_fn_str_to_str_new(py, double_it, NULL, NULL)), "xx"));
+    static const char *const wrong[] = {
+        "TypeError: mine_fn_int_to_int takes 1 argument, 0 were given",
+        "TypeError: mine_fn_int_to_int takes 1 argument, 2 were given",
+        "TypeError: mine_fn_int_to_int takes no keyword arguments, x was given",
+        "TypeError: mine_fn_int_to_int: argument 1: int was due, got str",
+        "OverflowError: mine_fn_int_to_int: argument 1: ",
+    };
+    for (int i = 0; i < 5; i++) {
+        sb_str text = mine_wrong(py, next, i);
+        CHECK(py, strncmp(text.ptr, wrong[i], strlen(wrong[i])) == 0);
+        if (strncmp(text.ptr, wrong[i], strlen(wrong[i])) != 0)
+            puts(text.ptr);
+    }
+    CHECK(py, s.drops == 1);
+}
+
+static void loops(sb_session *py)
+{
+    int64_t sum = 0;
+    mine_gen_iter(py, i) sum += i;
+    CHECK(py, sum == 3);
+    mine_bases_iter(py, b, 4) {
+        if (mine_Base_len(py, b) == 1)
+            continue;
+        sum += mine_Base_len(py, b);
+        if (mine_Base_len(py, b) == 2)
+            break;
+    }
+    CHECK(py, sum == 5);
+    size_t length = 0;
+    mine_words_iter(py, word) length += word.len;
+    CHECK(py, length == 3);
+    double half = 0;
+    mine_Rows_new_iter(py, x, 3) half += x;
+    CHECK(py, half == 1.5);
+    mine_Rows rows = mine_Rows_new(py, 1);
+    mine_Rows_pairs_iter(py, pair, rows) sum += sb_as_int(py, sb_nth(py, pair, 0));
+    CHECK(py, sum == 8);
+}
+
+static void submitted(sb_session *py)
+{
+    mine_Base made = mine_Base_new_submit(py, "late", .size = 9);
+    sb_object size = mine_Base_len_submit(py, made);
+    sb_object text = mine_options_submit(py, .a = 0, .d = "t");
+    CHECK(py, sb_as_int(py, SB(size)) == 9);
+    CHECK(py, is(sb_as_str(py, SB(text)), "(0, 2.0, True, 't', b'', None)"));
+    sb_object five = mine_either_submit(py, 5);
+    CHECK(py, sb_wait(py, five, -1) && sb_as_int(py, SB(five)) == 5);
+    sb_object point = mine_point_submit(py);
+    CHECK(py, sb_as_int(py, sb_item(py, point, 1)) == 2);
+    sb_object nothing = mine_nothing_submit(py, made);
+    CHECK(py, sb_wait(py, nothing, -1) && is(mine_Base_name(py, made), "touched"));
+    sb_object wrong = mine_integrate_submit(py, sb_import(py, "builtins.len"), 0, 1);
+    CHECK(py, sb_wait(py, wrong, -1) && sb_catch(py, "TypeError"));
+}
+
 int main(void)
 {
     sb_session *py = sb_open();
@@ -148,6 +267,9 @@ int main(void)
     objects(py);
     unions_and_overloads(py);
     builtins(py);
+    functions(py);
+    loops(py);
+    submitted(py);
     printf("%d good, %d bad\n", good, bad);
     return sb_close(py) + bad + (good < 50);
 }

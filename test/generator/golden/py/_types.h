@@ -80,6 +80,24 @@ typedef enum py_int_from_bytes_byteorder {
     py_int_from_bytes_byteorder_big
 } py_int_from_bytes_byteorder;
 
+/** Python: Callable[[], None] */
+typedef void (*py_fn_to_None)(sb_session *py, void *user);
+static inline sb_value py_fn_to_None_call_(sb_session *py, const sb_value *args_, size_t count_,
+    void (*f_)(void), void *user_)
+{
+    sb_taken taken_[1];
+    if (!sb_take_args(py, "py_fn_to_None", "", args_, count_, taken_))
+        return SB_NONE;
+    ((py_fn_to_None)f_)(py, user_);
+    return SB_NONE;
+}
+/** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
+static inline sb_object py_fn_to_None_new(sb_session *py, py_fn_to_None f, void *user, void (*drop)(void *), const sb_site *at_)
+{
+    return sb_typed_function(py, at_, py_fn_to_None_call_, (void (*)(void))f, user, drop);
+}
+#define py_fn_to_None_new(py, f, user, drop) (py_fn_to_None_new)(py, f, user, drop, SB_SITE_(""))
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

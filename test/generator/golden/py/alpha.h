@@ -26,6 +26,8 @@ static inline al_GeoFrame al_GeoFrame_new(sb_session *py, sb_value data, const s
 /* alpha.GeoFrame(data: Any) */
 #define al_GeoFrame_new(py, data) \
     (al_GeoFrame_new)(py, SB(data), SB_SITE_(""))
+#define al_GeoFrame_new_submit(py, data) \
+    (al_GeoFrame_new)(py, SB(data), SB_SITE_(SB_LATER_))
 
 /** Python: alpha.GeoFrame.area() -> Series */
 static inline demo_Series al_GeoFrame_area(sb_session *py, al_GeoFrame self, const sb_site *at_)
@@ -38,6 +40,8 @@ static inline demo_Series al_GeoFrame_area(sb_session *py, al_GeoFrame self, con
 /* alpha.GeoFrame.area() -> Series */
 #define al_GeoFrame_area(py, self) \
     (al_GeoFrame_area)(py, self, SB_SITE_(""))
+#define al_GeoFrame_area_submit(py, self) \
+    (al_GeoFrame_area)(py, self, SB_SITE_(SB_LATER_))
 
 /** Python: alpha.GeoFrame.head(n: int = 5) -> GeoFrame */
 typedef struct al_GeoFrame_head_opts {
@@ -55,6 +59,8 @@ static inline al_GeoFrame al_GeoFrame_head(sb_session *py, al_GeoFrame self, con
 /* alpha.GeoFrame.head(n: int = 5) -> GeoFrame */
 #define al_GeoFrame_head(py, self, ...) \
     (al_GeoFrame_head)(py, self, SB_OPTS_(al_GeoFrame_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define al_GeoFrame_head_submit(py, self, ...) \
+    (al_GeoFrame_head)(py, self, SB_OPTS_(al_GeoFrame_head_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /* alpha.Frame is demo.Frame */
 typedef demo_Frame al_Frame;
@@ -76,6 +82,8 @@ static inline al_both_result al_both(sb_session *py, sb_value x, const sb_site *
 /* alpha.both(x: Series | GeoFrame) -> tuple[GeoFrame, Series] */
 #define al_both(py, x) \
     (al_both)(py, al_takes_GeoFrame_or_Series_(x), SB_SITE_(""))
+#define al_both_submit(py, x) \
+    SB_SUBMITTED_(py, (al_both)(py, al_takes_GeoFrame_or_Series_(x), SB_SITE_(SB_LATER_)))
 
 /** Python: alpha.load(where: Frame | GeoFrame, mode: Mode = 'r') -> GeoFrame */
 typedef struct al_load_opts {
@@ -93,6 +101,8 @@ static inline al_GeoFrame al_load(sb_session *py, demo_Frame where, const al_loa
 /* alpha.load(where: Frame | GeoFrame, mode: Mode = 'r') -> GeoFrame */
 #define al_load(py, where, ...) \
     (al_load)(py, where, SB_OPTS_(al_load_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define al_load_submit(py, where, ...) \
+    (al_load)(py, where, SB_OPTS_(al_load_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 #ifdef __cplusplus
 } /* extern "C" */

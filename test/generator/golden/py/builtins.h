@@ -25,6 +25,8 @@ static inline py_BaseException py_BaseException_new(sb_session *py, sb_args args
 /* builtins.BaseException(*args: object) */
 #define py_BaseException_new(py, ...) \
     (py_BaseException_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_BaseException_new_submit(py, ...) \
+    (py_BaseException_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_))
 
 /** Python: builtins.BaseException.add_note(object: str, /) -> None */
 static inline void py_BaseException_add_note(sb_session *py, py_BaseException self, const char *object, const sb_site *at_)
@@ -36,6 +38,8 @@ static inline void py_BaseException_add_note(sb_session *py, py_BaseException se
 /* builtins.BaseException.add_note(object: str, /) -> None */
 #define py_BaseException_add_note(py, self, object) \
     (py_BaseException_add_note)(py, self, object, SB_SITE_(""))
+#define py_BaseException_add_note_submit(py, self, object) \
+    SB_SUBMITTED_(py, (py_BaseException_add_note)(py, self, object, SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.BaseException.args: tuple[Any] */
 typedef struct py_BaseException_args_result {
@@ -75,6 +79,8 @@ static inline py_Exception py_Exception_new(sb_session *py, sb_args args, const 
 /* builtins.Exception(*args: object) */
 #define py_Exception_new(py, ...) \
     (py_Exception_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_Exception_new_submit(py, ...) \
+    (py_Exception_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_))
 
 /** As py_BaseException_add_note. */
 static inline void py_Exception_add_note(sb_session *py, py_Exception self, const char *object, const sb_site *at_)
@@ -84,6 +90,8 @@ static inline void py_Exception_add_note(sb_session *py, py_Exception self, cons
 /* builtins.BaseException.add_note(object: str, /) -> None */
 #define py_Exception_add_note(py, self, object) \
     (py_Exception_add_note)(py, self, object, SB_SITE_(""))
+#define py_Exception_add_note_submit(py, self, object) \
+    SB_SUBMITTED_(py, (py_Exception_add_note)(py, self, object, SB_SITE_(SB_LATER_)))
 
 /** As py_BaseException_args. */
 typedef py_BaseException_args_result py_Exception_args_result;
@@ -120,6 +128,8 @@ static inline int64_t py_int_new(sb_session *py, const py_int_new_opts *opts_)
 /* builtins.int(x: Any = 0, /) */
 #define py_int_new(py, ...) \
     (py_int_new)(py, SB_OPTS_(py_int_new_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_int_new_submit(py, ...) \
+    SB_SUBMITTED_(py, (py_int_new)(py, SB_OPTS_(py_int_new_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Number of bits.
  *  Python: builtins.int.bit_length() -> int */
@@ -132,6 +142,8 @@ static inline int64_t py_int_bit_length(sb_session *py, int64_t self, const sb_s
 /* builtins.int.bit_length() -> int */
 #define py_int_bit_length(py, self) \
     (py_int_bit_length)(py, self, SB_SITE_(""))
+#define py_int_bit_length_submit(py, self) \
+    SB_SUBMITTED_(py, (py_int_bit_length)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.int.from_bytes(bytes: Any, byteorder: Literal['little', 'big'] = 'big', *, signed: bool = False) -> Self */
 typedef struct py_int_from_bytes_opts {
@@ -149,6 +161,8 @@ static inline int64_t py_int_from_bytes(sb_session *py, sb_value bytes, const py
 /* builtins.int.from_bytes(bytes: Any, byteorder: Literal['little', 'big'] = 'big', *, signed: bool = False) -> Self */
 #define py_int_from_bytes(py, bytes, ...) \
     (py_int_from_bytes)(py, SB(bytes), SB_OPTS_(py_int_from_bytes_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_int_from_bytes_submit(py, bytes, ...) \
+    SB_SUBMITTED_(py, (py_int_from_bytes)(py, SB(bytes), SB_OPTS_(py_int_from_bytes_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: builtins.int.real: int */
 static inline int64_t py_int_real(sb_session *py, int64_t self, const sb_site *at_)
@@ -177,6 +191,8 @@ static inline py_list py_list_new(sb_session *py, const py_list_new_opts *opts_)
 /* builtins.list() */
 #define py_list_new(py, ...) \
     (py_list_new)(py, SB_OPTS_(py_list_new_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_list_new_submit(py, ...) \
+    (py_list_new)(py, SB_OPTS_(py_list_new_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: builtins.list.__contains__(key: object, /) -> bool */
 static inline bool py_list_contains(sb_session *py, sb_value self, sb_value key, const sb_site *at_)
@@ -188,6 +204,8 @@ static inline bool py_list_contains(sb_session *py, sb_value self, sb_value key,
 /* builtins.list.__contains__(key: object, /) -> bool */
 #define py_list_contains(py, self, key) \
     (py_list_contains)(py, SB(self), SB(key), SB_SITE_(""))
+#define py_list_contains_submit(py, self, key) \
+    SB_SUBMITTED_(py, (py_list_contains)(py, SB(self), SB(key), SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.list.__delitem__(i: int, /) -> None */
 static inline void py_list_delitem(sb_session *py, sb_value self, int64_t i, const sb_site *at_)
@@ -199,6 +217,8 @@ static inline void py_list_delitem(sb_session *py, sb_value self, int64_t i, con
 /* builtins.list.__delitem__(i: int, /) -> None */
 #define py_list_delitem(py, self, i) \
     (py_list_delitem)(py, SB(self), i, SB_SITE_(""))
+#define py_list_delitem_submit(py, self, i) \
+    SB_SUBMITTED_(py, (py_list_delitem)(py, SB(self), i, SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.list.__getitem__(i: SupportsIndex, /) -> Any
  *          builtins.list.__getitem__(s: slice, /) -> list[Any] */
@@ -211,6 +231,8 @@ static inline sb_value py_list_getitem(sb_session *py, sb_value self, sb_value i
 /* builtins.list.__getitem__(i: SupportsIndex, /) -> Any */
 #define py_list_getitem(py, self, i) \
     (py_list_getitem)(py, SB(self), SB(i), SB_SITE_(""))
+#define py_list_getitem_submit(py, self, i) \
+    SB_SUBMITTED_(py, (py_list_getitem)(py, SB(self), SB(i), SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.list.__setitem__(i: int, v: Any, /) -> None */
 static inline void py_list_setitem(sb_session *py, sb_value self, int64_t i, sb_value v, const sb_site *at_)
@@ -222,6 +244,8 @@ static inline void py_list_setitem(sb_session *py, sb_value self, int64_t i, sb_
 /* builtins.list.__setitem__(i: int, v: Any, /) -> None */
 #define py_list_setitem(py, self, i, v) \
     (py_list_setitem)(py, SB(self), i, SB(v), SB_SITE_(""))
+#define py_list_setitem_submit(py, self, i, v) \
+    SB_SUBMITTED_(py, (py_list_setitem)(py, SB(self), i, SB(v), SB_SITE_(SB_LATER_)))
 
 /** Append object to the end of the list.
  *  Python: builtins.list.append(object: Any, /) -> None */
@@ -234,6 +258,8 @@ static inline void py_list_append(sb_session *py, sb_value self, sb_value object
 /* builtins.list.append(object: Any, /) -> None */
 #define py_list_append(py, self, object) \
     (py_list_append)(py, SB(self), SB(object), SB_SITE_(""))
+#define py_list_append_submit(py, self, object) \
+    SB_SUBMITTED_(py, (py_list_append)(py, SB(self), SB(object), SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.str(object: object = '') */
 typedef struct py_str_new_opts {
@@ -249,6 +275,8 @@ static inline sb_str py_str_new(sb_session *py, const py_str_new_opts *opts_)
 /* builtins.str(object: object = '') */
 #define py_str_new(py, ...) \
     (py_str_new)(py, SB_OPTS_(py_str_new_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_str_new_submit(py, ...) \
+    SB_SUBMITTED_(py, (py_str_new)(py, SB_OPTS_(py_str_new_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: builtins.str.__len__() -> int */
 static inline int64_t py_str_len(sb_session *py, const char *self, const sb_site *at_)
@@ -260,6 +288,8 @@ static inline int64_t py_str_len(sb_session *py, const char *self, const sb_site
 /* builtins.str.__len__() -> int */
 #define py_str_len(py, self) \
     (py_str_len)(py, self, SB_SITE_(""))
+#define py_str_len_submit(py, self) \
+    SB_SUBMITTED_(py, (py_str_len)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Format.
  *  Keywords by SB_KW.
@@ -273,6 +303,8 @@ static inline sb_str py_str_format(sb_session *py, sb_value self, sb_args args, 
 /* builtins.str.format(*args: object, **kwargs: object) -> str */
 #define py_str_format(py, self, ...) \
     (py_str_format)(py, SB(self), SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_str_format_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (py_str_format)(py, SB(self), SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.str.join(iterable: Iterable[str], /) -> str */
 static inline sb_str py_str_join(sb_session *py, const char *self, sb_value iterable, const sb_site *at_)
@@ -284,6 +316,8 @@ static inline sb_str py_str_join(sb_session *py, const char *self, sb_value iter
 /* builtins.str.join(iterable: Iterable[str], /) -> str */
 #define py_str_join(py, self, iterable) \
     (py_str_join)(py, self, SB(iterable), SB_SITE_(""))
+#define py_str_join_submit(py, self, iterable) \
+    SB_SUBMITTED_(py, (py_str_join)(py, self, SB(iterable), SB_SITE_(SB_LATER_)))
 
 /** Python: builtins.str.maketrans(x: dict[int, Any], /) -> dict[int, Any] */
 static inline sb_value py_str_maketrans(sb_session *py, sb_value x, const sb_site *at_)
@@ -295,6 +329,8 @@ static inline sb_value py_str_maketrans(sb_session *py, sb_value x, const sb_sit
 /* builtins.str.maketrans(x: dict[int, Any], /) -> dict[int, Any] */
 #define py_str_maketrans(py, x) \
     (py_str_maketrans)(py, SB(x), SB_SITE_(""))
+#define py_str_maketrans_submit(py, x) \
+    SB_SUBMITTED_(py, (py_str_maketrans)(py, SB(x), SB_SITE_(SB_LATER_)))
 
 /** Return a copy of the string converted to uppercase.
  *  Python: builtins.str.upper() -> str */
@@ -307,6 +343,8 @@ static inline sb_str py_str_upper(sb_session *py, const char *self, const sb_sit
 /* builtins.str.upper() -> str */
 #define py_str_upper(py, self) \
     (py_str_upper)(py, self, SB_SITE_(""))
+#define py_str_upper_submit(py, self) \
+    SB_SUBMITTED_(py, (py_str_upper)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Python: time.struct_time.tm_zone: str */
 static inline sb_str py_time_struct_time_tm_zone(sb_session *py, py_time_struct_time self, const sb_site *at_)
@@ -334,14 +372,16 @@ static inline int64_t py_len(sb_session *py, sb_value obj, const sb_site *at_)
 /* builtins.len(obj: Sized, /) -> int */
 #define py_len(py, obj) \
     (py_len)(py, SB(obj), SB_SITE_(""))
+#define py_len_submit(py, obj) \
+    SB_SUBMITTED_(py, (py_len)(py, SB(obj), SB_SITE_(SB_LATER_)))
 
 /** With a single iterable argument, return its biggest item.
- *  Python: builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable | None = None) -> Any
- *          builtins.max(iterable: Iterable[Any], /, *, key: Callable | None = None, default: Any = ...) -> Any */
+ *  Python: builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable[[], None] | None = None) -> Any
+ *          builtins.max(iterable: Iterable[Any], /, *, key: Callable[[], None] | None = None, default: Any = ...) -> Any */
 typedef struct py_max_opts {
     sb_site site;
     SB_GUARD_(only_by_name_)
-    sb_value key; /* Callable | None = None */
+    sb_value key; /* Callable[[], None] | None = None; py_fn_to_None_new */
     sb_value default_; /* Any = ... */
 } py_max_opts;
 static inline sb_value py_max(sb_session *py, sb_value iterable, const py_max_opts *opts_)
@@ -350,22 +390,26 @@ static inline sb_value py_max(sb_session *py, sb_value iterable, const py_max_op
     const sb_slot slots_[] = { { .v = &iterable } };
     return sb_run_v(py, &fn_, (const sb_site *)opts_, slots_);
 }
-/* builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable | None = None) -> Any */
+/* builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable[[], None] | None = None) -> Any */
 #define py_max(py, iterable, ...) \
     (py_max)(py, SB(iterable), SB_OPTS_(py_max_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_max_submit(py, iterable, ...) \
+    SB_SUBMITTED_(py, (py_max)(py, SB(iterable), SB_OPTS_(py_max_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** builtins.max with *args: arguments as in Python, keywords by SB_KW.
- *  Python: builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable | None = None) -> Any
- *          builtins.max(iterable: Iterable[Any], /, *, key: Callable | None = None, default: Any = ...) -> Any */
+ *  Python: builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable[[], None] | None = None) -> Any
+ *          builtins.max(iterable: Iterable[Any], /, *, key: Callable[[], None] | None = None, default: Any = ...) -> Any */
 static inline sb_value py_max_by_args(sb_session *py, sb_args args, const sb_site *at_)
 {
     static const sb_fn fn_ = { "builtins:max", "fa:args>v" };
     const sb_slot slots_[] = { { .a = &args } };
     return sb_run_v(py, &fn_, at_, slots_);
 }
-/* builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable | None = None) -> Any */
+/* builtins.max(arg1: Any, arg2: Any, /, *args: Any, key: Callable[[], None] | None = None) -> Any */
 #define py_max_by_args(py, ...) \
     (py_max_by_args)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_max_by_args_submit(py, ...) \
+    SB_SUBMITTED_(py, (py_max_by_args)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Open file.
  *  Python: builtins.open(file: StrPath, mode: str = 'r') -> TextIO */
@@ -383,6 +427,8 @@ static inline sb_object py_open(sb_session *py, sb_value file, const py_open_opt
 /* builtins.open(file: StrPath, mode: str = 'r') -> TextIO */
 #define py_open(py, file, ...) \
     (py_open)(py, SB(file), SB_OPTS_(py_open_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_open_submit(py, file, ...) \
+    (py_open)(py, SB(file), SB_OPTS_(py_open_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Prints the values to a stream, or to sys.stdout by default.
  *  Keywords by SB_KW.
@@ -396,6 +442,8 @@ static inline void py_print(sb_session *py, sb_args args, const sb_site *at_)
 /* builtins.print(*args: object, sep: str | None = ' ', end: str | None = '\n', file: Any = None, flush: bool = False) -> None */
 #define py_print(py, ...) \
     (py_print)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_print_submit(py, ...) \
+    SB_SUBMITTED_(py, (py_print)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 #ifdef __cplusplus
 } /* extern "C" */

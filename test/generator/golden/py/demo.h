@@ -25,6 +25,8 @@ static inline demo_Color demo_Color_new(sb_session *py, sb_value value, const sb
 /* demo.Color(value: object) */
 #define demo_Color_new(py, value) \
     (demo_Color_new)(py, SB(value), SB_SITE_(""))
+#define demo_Color_new_submit(py, value) \
+    (demo_Color_new)(py, SB(value), SB_SITE_(SB_LATER_))
 
 /** Python: demo.Color.label: str */
 static inline sb_str demo_Color_label(sb_session *py, demo_Color self, const sb_site *at_)
@@ -70,6 +72,8 @@ static inline demo_Error demo_Error_new(sb_session *py, sb_args args, const sb_s
 /* demo.Error(*args: object) */
 #define demo_Error_new(py, ...) \
     (demo_Error_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_Error_new_submit(py, ...) \
+    (demo_Error_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_))
 
 /** Python: demo.Error.args: tuple[Any] */
 typedef struct demo_Error_args_result {
@@ -108,6 +112,8 @@ static inline demo_Outer demo_Outer_new(sb_session *py, const sb_site *at_)
 /* demo.Outer() */
 #define demo_Outer_new(py) \
     (demo_Outer_new)(py, SB_SITE_(""))
+#define demo_Outer_new_submit(py) \
+    (demo_Outer_new)(py, SB_SITE_(SB_LATER_))
 
 /** Python: demo.Outer.Inner() */
 static inline demo_Outer_Inner demo_Outer_Inner_new(sb_session *py, const sb_site *at_)
@@ -119,6 +125,8 @@ static inline demo_Outer_Inner demo_Outer_Inner_new(sb_session *py, const sb_sit
 /* demo.Outer.Inner() */
 #define demo_Outer_Inner_new(py) \
     (demo_Outer_Inner_new)(py, SB_SITE_(""))
+#define demo_Outer_Inner_new_submit(py) \
+    (demo_Outer_Inner_new)(py, SB_SITE_(SB_LATER_))
 
 /** Python: demo.core.Base.__len__() -> int */
 static inline int64_t demo_Base_len(sb_session *py, demo_Base self, const sb_site *at_)
@@ -130,6 +138,8 @@ static inline int64_t demo_Base_len(sb_session *py, demo_Base self, const sb_sit
 /* demo.core.Base.__len__() -> int */
 #define demo_Base_len(py, self) \
     (demo_Base_len)(py, self, SB_SITE_(""))
+#define demo_Base_len_submit(py, self) \
+    SB_SUBMITTED_(py, (demo_Base_len)(py, self, SB_SITE_(SB_LATER_)))
 
 /** The first rows.
  *  Python: demo.core.Base.head(n: int = 5) -> Self */
@@ -148,6 +158,8 @@ static inline demo_Base demo_Base_head(sb_session *py, demo_Base self, const dem
 /* demo.core.Base.head(n: int = 5) -> Self */
 #define demo_Base_head(py, self, ...) \
     (demo_Base_head)(py, self, SB_OPTS_(demo_Base_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Base_head_submit(py, self, ...) \
+    (demo_Base_head)(py, self, SB_OPTS_(demo_Base_head_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 typedef struct demo_Base_how_opts {
@@ -165,6 +177,8 @@ static inline void demo_Base_how(sb_session *py, demo_Base self, const demo_Base
 /* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Base_how(py, self, ...) \
     (demo_Base_how)(py, self, SB_OPTS_(demo_Base_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Base_how_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Base_how)(py, self, SB_OPTS_(demo_Base_how_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** The label.
  *  Python: demo.core.Base.name: str | None */
@@ -205,6 +219,8 @@ static inline sb_value demo_Base_pipe(sb_session *py, demo_Base self, sb_value f
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Base_pipe(py, self, func, ...) \
     (demo_Base_pipe)(py, self, SB(func), SB_OPTS_(demo_Base_pipe_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Base_pipe_submit(py, self, func, ...) \
+    SB_SUBMITTED_(py, (demo_Base_pipe)(py, self, SB(func), SB_OPTS_(demo_Base_pipe_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** demo.core.Base.pipe with *args: arguments as in Python, keywords by SB_KW.
  *  Python: demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
@@ -217,6 +233,8 @@ static inline sb_value demo_Base_pipe_by_args(sb_session *py, demo_Base self, sb
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Base_pipe_by_args(py, self, ...) \
     (demo_Base_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_Base_pipe_by_args_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Base_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: demo.core.Base.shape: tuple[int, int] */
 typedef struct demo_Base_shape_result {
@@ -258,6 +276,8 @@ static inline demo_Base demo_Base_where(sb_session *py, demo_Base self, sb_value
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[False] = False) -> Base */
 #define demo_Base_where(py, self, cond) \
     (demo_Base_where)(py, self, SB(cond), SB_SITE_(""))
+#define demo_Base_where_submit(py, self, cond) \
+    (demo_Base_where)(py, self, SB(cond), SB_SITE_(SB_LATER_))
 
 /** demo.core.Base.where with inplace.
  *  Python: demo.core.Base.where(cond: Any, *, inplace: Literal[True]) -> None */
@@ -270,6 +290,8 @@ static inline void demo_Base_where_by_inplace(sb_session *py, demo_Base self, sb
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[True]) -> None */
 #define demo_Base_where_by_inplace(py, self, cond, inplace) \
     (demo_Base_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(""))
+#define demo_Base_where_by_inplace_submit(py, self, cond, inplace) \
+    SB_SUBMITTED_(py, (demo_Base_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.Frame(data: ArrayLike | None = None, *, copy: bool | None = None, class_: int = 0) */
 typedef struct demo_Frame_new_opts {
@@ -288,6 +310,8 @@ static inline demo_Frame demo_Frame_new(sb_session *py, const demo_Frame_new_opt
 /* demo.Frame(data: ArrayLike | None = None, *, copy: bool | None = None, class_: int = 0) */
 #define demo_Frame_new(py, ...) \
     (demo_Frame_new)(py, SB_OPTS_(demo_Frame_new_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_new_submit(py, ...) \
+    (demo_Frame_new)(py, SB_OPTS_(demo_Frame_new_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.Frame.__add__(other: Frame | Series | float) -> Frame */
 static inline demo_Frame demo_Frame_add_(sb_session *py, demo_Frame self, sb_value other, const sb_site *at_)
@@ -300,6 +324,8 @@ static inline demo_Frame demo_Frame_add_(sb_session *py, demo_Frame self, sb_val
 /* demo.Frame.__add__(other: Frame | Series | float) -> Frame */
 #define demo_Frame_add_(py, self, other) \
     (demo_Frame_add_)(py, self, SB(other), SB_SITE_(""))
+#define demo_Frame_add__submit(py, self, other) \
+    (demo_Frame_add_)(py, self, SB(other), SB_SITE_(SB_LATER_))
 
 /** Python: demo.Frame.__call__(*args: int) -> Any */
 static inline sb_value demo_Frame_call(sb_session *py, demo_Frame self, sb_args args, const sb_site *at_)
@@ -311,6 +337,8 @@ static inline sb_value demo_Frame_call(sb_session *py, demo_Frame self, sb_args 
 /* demo.Frame.__call__(*args: int) -> Any */
 #define demo_Frame_call(py, self, ...) \
     (demo_Frame_call)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_Frame_call_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Frame_call)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: demo.Frame.__getitem__(key: str) -> Series */
 static inline demo_Series demo_Frame_getitem(sb_session *py, demo_Frame self, const char *key, const sb_site *at_)
@@ -323,6 +351,8 @@ static inline demo_Series demo_Frame_getitem(sb_session *py, demo_Frame self, co
 /* demo.Frame.__getitem__(key: str) -> Series */
 #define demo_Frame_getitem(py, self, key) \
     (demo_Frame_getitem)(py, self, key, SB_SITE_(""))
+#define demo_Frame_getitem_submit(py, self, key) \
+    (demo_Frame_getitem)(py, self, key, SB_SITE_(SB_LATER_))
 
 /** As demo_Base_len. */
 static inline int64_t demo_Frame_len(sb_session *py, demo_Frame self, const sb_site *at_)
@@ -332,6 +362,8 @@ static inline int64_t demo_Frame_len(sb_session *py, demo_Frame self, const sb_s
 /* demo.core.Base.__len__() -> int */
 #define demo_Frame_len(py, self) \
     (demo_Frame_len)(py, self, SB_SITE_(""))
+#define demo_Frame_len_submit(py, self) \
+    SB_SUBMITTED_(py, (demo_Frame_len)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Add, * / with a trap ? ?/ in its text \ 
  *  Python: demo.Frame.add(other: Frame | Series, /, axis: Literal['rows', 'columns'] = 'columns') -> Self */
@@ -350,6 +382,8 @@ static inline demo_Frame demo_Frame_add(sb_session *py, demo_Frame self, sb_valu
 /* demo.Frame.add(other: Frame | Series, /, axis: Literal['rows', 'columns'] = 'columns') -> Self */
 #define demo_Frame_add(py, self, other, ...) \
     (demo_Frame_add)(py, self, demo_takes_Frame_or_Series_(other), SB_OPTS_(demo_Frame_add_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_add_submit(py, self, other, ...) \
+    (demo_Frame_add)(py, self, demo_takes_Frame_or_Series_(other), SB_OPTS_(demo_Frame_add_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns', 'index', 'tight'] = 'columns') -> Self */
 typedef struct demo_Frame_from_dict_opts {
@@ -367,6 +401,8 @@ static inline demo_Frame demo_Frame_from_dict(sb_session *py, sb_value data, con
 /* demo.Frame.from_dict(data: dict[str, Any], orient: Literal['columns', 'index', 'tight'] = 'columns') -> Self */
 #define demo_Frame_from_dict(py, data, ...) \
     (demo_Frame_from_dict)(py, SB(data), SB_OPTS_(demo_Frame_from_dict_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_from_dict_submit(py, data, ...) \
+    (demo_Frame_from_dict)(py, SB(data), SB_OPTS_(demo_Frame_from_dict_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.Frame.head(n: int = 5) -> Frame */
 typedef struct demo_Frame_head_opts {
@@ -384,6 +420,8 @@ static inline demo_Frame demo_Frame_head(sb_session *py, demo_Frame self, const 
 /* demo.Frame.head(n: int = 5) -> Frame */
 #define demo_Frame_head(py, self, ...) \
     (demo_Frame_head)(py, self, SB_OPTS_(demo_Frame_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_head_submit(py, self, ...) \
+    (demo_Frame_head)(py, self, SB_OPTS_(demo_Frame_head_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** As demo_Base_how. */
 typedef demo_Base_how_opts demo_Frame_how_opts;
@@ -394,6 +432,8 @@ static inline void demo_Frame_how(sb_session *py, demo_Frame self, const demo_Fr
 /* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Frame_how(py, self, ...) \
     (demo_Frame_how)(py, self, SB_OPTS_(demo_Frame_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_how_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Frame_how)(py, self, SB_OPTS_(demo_Frame_how_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.Frame.index: Series */
 static inline demo_Series demo_Frame_index(sb_session *py, demo_Frame self, const sb_site *at_)
@@ -447,6 +487,8 @@ static inline demo_Frame demo_Frame_new_(sb_session *py, demo_Frame self, const 
 /* demo.Frame.new() -> Self */
 #define demo_Frame_new_(py, self) \
     (demo_Frame_new_)(py, self, SB_SITE_(""))
+#define demo_Frame_new__submit(py, self) \
+    (demo_Frame_new_)(py, self, SB_SITE_(SB_LATER_))
 
 /** As demo_Base_pipe. */
 typedef demo_Base_pipe_opts demo_Frame_pipe_opts;
@@ -457,6 +499,8 @@ static inline sb_value demo_Frame_pipe(sb_session *py, demo_Frame self, sb_value
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Frame_pipe(py, self, func, ...) \
     (demo_Frame_pipe)(py, self, SB(func), SB_OPTS_(demo_Frame_pipe_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Frame_pipe_submit(py, self, func, ...) \
+    SB_SUBMITTED_(py, (demo_Frame_pipe)(py, self, SB(func), SB_OPTS_(demo_Frame_pipe_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** As demo_Base_pipe_by_args. */
 static inline sb_value demo_Frame_pipe_by_args(sb_session *py, demo_Frame self, sb_args args, const sb_site *at_)
@@ -466,6 +510,8 @@ static inline sb_value demo_Frame_pipe_by_args(sb_session *py, demo_Frame self, 
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Frame_pipe_by_args(py, self, ...) \
     (demo_Frame_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_Frame_pipe_by_args_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Frame_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** As demo_Base_shape. */
 typedef demo_Base_shape_result demo_Frame_shape_result;
@@ -495,6 +541,8 @@ static inline sb_str demo_Frame_version(sb_session *py, const sb_site *at_)
 /* demo.Frame.version() -> str */
 #define demo_Frame_version(py) \
     (demo_Frame_version)(py, SB_SITE_(""))
+#define demo_Frame_version_submit(py) \
+    SB_SUBMITTED_(py, (demo_Frame_version)(py, SB_SITE_(SB_LATER_)))
 
 /** As demo_Base_where. */
 static inline demo_Base demo_Frame_where(sb_session *py, demo_Frame self, sb_value cond, const sb_site *at_)
@@ -504,6 +552,8 @@ static inline demo_Base demo_Frame_where(sb_session *py, demo_Frame self, sb_val
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[False] = False) -> Base */
 #define demo_Frame_where(py, self, cond) \
     (demo_Frame_where)(py, self, SB(cond), SB_SITE_(""))
+#define demo_Frame_where_submit(py, self, cond) \
+    (demo_Frame_where)(py, self, SB(cond), SB_SITE_(SB_LATER_))
 
 /** As demo_Base_where_by_inplace. */
 static inline void demo_Frame_where_by_inplace(sb_session *py, demo_Frame self, sb_value cond, bool inplace, const sb_site *at_)
@@ -513,6 +563,8 @@ static inline void demo_Frame_where_by_inplace(sb_session *py, demo_Frame self, 
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[True]) -> None */
 #define demo_Frame_where_by_inplace(py, self, cond, inplace) \
     (demo_Frame_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(""))
+#define demo_Frame_where_by_inplace_submit(py, self, cond, inplace) \
+    SB_SUBMITTED_(py, (demo_Frame_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.Series(data: ArrayLike) */
 static inline demo_Series demo_Series_new(sb_session *py, sb_value data, const sb_site *at_)
@@ -525,6 +577,8 @@ static inline demo_Series demo_Series_new(sb_session *py, sb_value data, const s
 /* demo.Series(data: ArrayLike) */
 #define demo_Series_new(py, data) \
     (demo_Series_new)(py, SB(data), SB_SITE_(""))
+#define demo_Series_new_submit(py, data) \
+    (demo_Series_new)(py, SB(data), SB_SITE_(SB_LATER_))
 
 /** As demo_Base_len. */
 static inline int64_t demo_Series_len(sb_session *py, demo_Series self, const sb_site *at_)
@@ -534,6 +588,8 @@ static inline int64_t demo_Series_len(sb_session *py, demo_Series self, const sb
 /* demo.core.Base.__len__() -> int */
 #define demo_Series_len(py, self) \
     (demo_Series_len)(py, self, SB_SITE_(""))
+#define demo_Series_len_submit(py, self) \
+    SB_SUBMITTED_(py, (demo_Series_len)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.Series.delete(int: int, default: str) -> Self */
 static inline demo_Series demo_Series_delete(sb_session *py, demo_Series self, int64_t int_, const char *default_, const sb_site *at_)
@@ -546,6 +602,8 @@ static inline demo_Series demo_Series_delete(sb_session *py, demo_Series self, i
 /* demo.Series.delete(int: int, default: str) -> Self */
 #define demo_Series_delete(py, self, int_, default_) \
     (demo_Series_delete)(py, self, int_, default_, SB_SITE_(""))
+#define demo_Series_delete_submit(py, self, int_, default_) \
+    (demo_Series_delete)(py, self, int_, default_, SB_SITE_(SB_LATER_))
 
 /** Python: demo.Series.head(n: int = 5) -> Series */
 typedef struct demo_Series_head_opts {
@@ -563,6 +621,8 @@ static inline demo_Series demo_Series_head(sb_session *py, demo_Series self, con
 /* demo.Series.head(n: int = 5) -> Series */
 #define demo_Series_head(py, self, ...) \
     (demo_Series_head)(py, self, SB_OPTS_(demo_Series_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Series_head_submit(py, self, ...) \
+    (demo_Series_head)(py, self, SB_OPTS_(demo_Series_head_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** As demo_Base_how. */
 typedef demo_Base_how_opts demo_Series_how_opts;
@@ -573,6 +633,8 @@ static inline void demo_Series_how(sb_session *py, demo_Series self, const demo_
 /* demo.core.Base.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_Series_how(py, self, ...) \
     (demo_Series_how)(py, self, SB_OPTS_(demo_Series_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Series_how_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Series_how)(py, self, SB_OPTS_(demo_Series_how_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** As demo_Base_name. */
 static inline sb_value demo_Series_name(sb_session *py, demo_Series self, const sb_site *at_)
@@ -601,6 +663,8 @@ static inline sb_value demo_Series_pipe(sb_session *py, demo_Series self, sb_val
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Series_pipe(py, self, func, ...) \
     (demo_Series_pipe)(py, self, SB(func), SB_OPTS_(demo_Series_pipe_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Series_pipe_submit(py, self, func, ...) \
+    SB_SUBMITTED_(py, (demo_Series_pipe)(py, self, SB(func), SB_OPTS_(demo_Series_pipe_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** As demo_Base_pipe_by_args. */
 static inline sb_value demo_Series_pipe_by_args(sb_session *py, demo_Series self, sb_args args, const sb_site *at_)
@@ -610,6 +674,8 @@ static inline sb_value demo_Series_pipe_by_args(sb_session *py, demo_Series self
 /* demo.core.Base.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_Series_pipe_by_args(py, self, ...) \
     (demo_Series_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_Series_pipe_by_args_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Series_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** As demo_Base_shape. */
 typedef demo_Base_shape_result demo_Series_shape_result;
@@ -645,6 +711,8 @@ static inline double demo_Series_sum(sb_session *py, demo_Series self, const dem
 /* demo.Series.sum(*, skipna: bool = True) -> float */
 #define demo_Series_sum(py, self, ...) \
     (demo_Series_sum)(py, self, SB_OPTS_(demo_Series_sum_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_Series_sum_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_Series_sum)(py, self, SB_OPTS_(demo_Series_sum_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** As demo_Base_where. */
 static inline demo_Base demo_Series_where(sb_session *py, demo_Series self, sb_value cond, const sb_site *at_)
@@ -654,6 +722,8 @@ static inline demo_Base demo_Series_where(sb_session *py, demo_Series self, sb_v
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[False] = False) -> Base */
 #define demo_Series_where(py, self, cond) \
     (demo_Series_where)(py, self, SB(cond), SB_SITE_(""))
+#define demo_Series_where_submit(py, self, cond) \
+    (demo_Series_where)(py, self, SB(cond), SB_SITE_(SB_LATER_))
 
 /** As demo_Base_where_by_inplace. */
 static inline void demo_Series_where_by_inplace(sb_session *py, demo_Series self, sb_value cond, bool inplace, const sb_site *at_)
@@ -663,6 +733,8 @@ static inline void demo_Series_where_by_inplace(sb_session *py, demo_Series self
 /* demo.core.Base.where(cond: Any, *, inplace: Literal[True]) -> None */
 #define demo_Series_where_by_inplace(py, self, cond, inplace) \
     (demo_Series_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(""))
+#define demo_Series_where_by_inplace_submit(py, self, cond, inplace) \
+    SB_SUBMITTED_(py, (demo_Series_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.DEFAULT: Frame */
 static inline demo_Frame demo_DEFAULT(sb_session *py, const sb_site *at_)
@@ -698,6 +770,7 @@ static inline sb_str demo___version__(sb_session *py, const sb_site *at_)
 /* demo.abs is demo.absolute */
 #define demo_abs demo_absolute
 #define demo_abs_opts demo_absolute_opts
+#define demo_abs_submit demo_absolute_submit
 
 /** A ufunc.
  *  Python: demo.absolute(x: ArrayLike, /, out: Frame | None = None, *, where: bool = True) -> Any */
@@ -716,6 +789,8 @@ static inline sb_value demo_absolute(sb_session *py, sb_value x, const demo_abso
 /* demo.absolute(x: ArrayLike, /, out: Frame | None = None, *, where: bool = True) -> Any */
 #define demo_absolute(py, x, ...) \
     (demo_absolute)(py, SB(x), SB_OPTS_(demo_absolute_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_absolute_submit(py, x, ...) \
+    SB_SUBMITTED_(py, (demo_absolute)(py, SB(x), SB_OPTS_(demo_absolute_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.blob(data: bytes, *, more: bytes = b'', flag: bool | None = None) -> bytes */
 typedef struct demo_blob_opts {
@@ -733,6 +808,8 @@ static inline sb_bytes demo_blob(sb_session *py, sb_bytes data, const demo_blob_
 /* demo.blob(data: bytes, *, more: bytes = b'', flag: bool | None = None) -> bytes */
 #define demo_blob(py, data, ...) \
     (demo_blob)(py, data, SB_OPTS_(demo_blob_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_blob_submit(py, data, ...) \
+    SB_SUBMITTED_(py, (demo_blob)(py, data, SB_OPTS_(demo_blob_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Concatenate.
  *  Python: demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C', 'F'] | None = 'C') -> Frame */
@@ -753,6 +830,8 @@ static inline demo_Frame demo_concat(sb_session *py, sb_value objs, const demo_c
 /* demo.concat(objs: Iterable[Frame | Series], /, *, axis: int = 0, mode: Mode = 'r', order: Literal['C', 'F'] | None = 'C') -> Frame */
 #define demo_concat(py, objs, ...) \
     (demo_concat)(py, SB(objs), SB_OPTS_(demo_concat_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_concat_submit(py, objs, ...) \
+    (demo_concat)(py, SB(objs), SB_OPTS_(demo_concat_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.eig(a: ArrayLike) -> Result */
 static inline demo_Result demo_eig(sb_session *py, sb_value a, const sb_site *at_)
@@ -766,6 +845,8 @@ static inline demo_Result demo_eig(sb_session *py, sb_value a, const sb_site *at
 /* demo.eig(a: ArrayLike) -> Result */
 #define demo_eig(py, a) \
     (demo_eig)(py, SB(a), SB_SITE_(""))
+#define demo_eig_submit(py, a) \
+    SB_SUBMITTED_(py, (demo_eig)(py, SB(a), SB_SITE_(SB_LATER_)))
 
 /** Asynchronous.
  *  Python: demo.fetch(url: str) -> bytes */
@@ -778,6 +859,8 @@ static inline sb_object demo_fetch(sb_session *py, const char *url, const sb_sit
 /* demo.fetch(url: str) -> bytes */
 #define demo_fetch(py, url) \
     (demo_fetch)(py, url, SB_SITE_(""))
+#define demo_fetch_submit(py, url) \
+    (demo_fetch)(py, url, SB_SITE_(SB_LATER_))
 
 /** Python: demo.größe(länge: int, *, breite_ß: int = 0) -> int */
 typedef struct demo_gru00f6u00dfe_opts {
@@ -794,6 +877,41 @@ static inline int64_t demo_gru00f6u00dfe(sb_session *py, int64_t lu00e4nge, cons
 /* demo.größe(länge: int, *, breite_ß: int = 0) -> int */
 #define demo_gru00f6u00dfe(py, lu00e4nge, ...) \
     (demo_gru00f6u00dfe)(py, lu00e4nge, SB_OPTS_(demo_gru00f6u00dfe_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_gru00f6u00dfe_submit(py, lu00e4nge, ...) \
+    SB_SUBMITTED_(py, (demo_gru00f6u00dfe)(py, lu00e4nge, SB_OPTS_(demo_gru00f6u00dfe_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
+
+/** Python: demo.integrate(f: Callable[[float], float], a: float, b: float, *, each: Callable[[Frame, str], None] | None = None) -> float */
+typedef struct demo_integrate_opts {
+    sb_site site;
+    SB_GUARD_(only_by_name_)
+    sb_value each; /* Callable[[Frame, str], None] | None = None; demo_fn_Frame_str_to_None_new */
+} demo_integrate_opts;
+static inline double demo_integrate(sb_session *py, sb_value f, double a, double b, const demo_integrate_opts *opts_)
+{
+    static const sb_fn fn_ = { "demo:integrate", "fv:f,d:a,d:b|v:each>d" };
+    const sb_slot slots_[] = { { .v = &f }, { .d = a }, { .d = b } };
+    return sb_run_d(py, &fn_, (const sb_site *)opts_, slots_);
+}
+/* demo.integrate(f: Callable[[float], float], a: float, b: float, *, each: Callable[[Frame, str], None] | None = None) -> float */
+#define demo_integrate(py, f, a, b, ...) \
+    (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_call_), a, b, SB_OPTS_(demo_integrate_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_integrate_submit(py, f, a, b, ...) \
+    SB_SUBMITTED_(py, (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_call_), a, b, SB_OPTS_(demo_integrate_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
+
+/** Python: demo.lengths(of: Frame) -> list[int] */
+static inline sb_value demo_lengths(sb_session *py, demo_Frame of, const sb_site *at_)
+{
+    static const sb_fn fn_ = { "demo:lengths", "fo{demo:Frame}:of>v" };
+    const sb_slot slots_[] = { { .o = of.object } };
+    return sb_run_v(py, &fn_, at_, slots_);
+}
+/* demo.lengths(of: Frame) -> list[int] */
+#define demo_lengths(py, of) \
+    (demo_lengths)(py, of, SB_SITE_(""))
+#define demo_lengths_submit(py, of) \
+    SB_SUBMITTED_(py, (demo_lengths)(py, of, SB_SITE_(SB_LATER_)))
+#define demo_lengths_iter(py, item, ...) \
+    SB_FOR(py, int64_t, item, demo_lengths(py __VA_OPT__(, ) __VA_ARGS__))
 
 /** Python: demo.lines() -> Iterator[str] */
 static inline sb_object demo_lines(sb_session *py, const sb_site *at_)
@@ -804,6 +922,10 @@ static inline sb_object demo_lines(sb_session *py, const sb_site *at_)
 /* demo.lines() -> Iterator[str] */
 #define demo_lines(py) \
     (demo_lines)(py, SB_SITE_(""))
+#define demo_lines_submit(py) \
+    (demo_lines)(py, SB_SITE_(SB_LATER_))
+#define demo_lines_iter(py, item, ...) \
+    SB_FOR(py, sb_str, item, demo_lines(py __VA_OPT__(, ) __VA_ARGS__))
 
 /** Python: demo.linux(errno: int, I: float, *, unix: bool = False, site: int = 0, union: str = '') -> None */
 typedef struct demo_linux_opts {
@@ -822,6 +944,8 @@ static inline void demo_linux(sb_session *py, int64_t errno_, double I_, const d
 /* demo.linux(errno: int, I: float, *, unix: bool = False, site: int = 0, union: str = '') -> None */
 #define demo_linux(py, errno_, I_, ...) \
     (demo_linux)(py, errno_, I_, SB_OPTS_(demo_linux_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_linux_submit(py, errno_, I_, ...) \
+    SB_SUBMITTED_(py, (demo_linux)(py, errno_, I_, SB_OPTS_(demo_linux_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.pick(color: Color, which: B) -> Color | None */
 static inline demo_Color demo_pick(sb_session *py, demo_Color color, demo_Base which, const sb_site *at_)
@@ -834,6 +958,8 @@ static inline demo_Color demo_pick(sb_session *py, demo_Color color, demo_Base w
 /* demo.pick(color: Color, which: B) -> Color | None */
 #define demo_pick(py, color, which) \
     (demo_pick)(py, color, which, SB_SITE_(""))
+#define demo_pick_submit(py, color, which) \
+    (demo_pick)(py, color, which, SB_SITE_(SB_LATER_))
 
 /** Read a file.
  *  Python: demo.read(path: StrPath, *, sep: str | None = None, chunksize: None = None, iterator: Literal[False] = False) -> Frame */
@@ -852,6 +978,8 @@ static inline demo_Frame demo_read(sb_session *py, sb_value path, const demo_rea
 /* demo.read(path: StrPath, *, sep: str | None = None, chunksize: None = None, iterator: Literal[False] = False) -> Frame */
 #define demo_read(py, path, ...) \
     (demo_read)(py, SB(path), SB_OPTS_(demo_read_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_read_submit(py, path, ...) \
+    (demo_read)(py, SB(path), SB_OPTS_(demo_read_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** demo.read with chunksize.
  *  Python: demo.read(path: StrPath, *, sep: str | None = None, chunksize: int, iterator: bool = False) -> TimeSeries */
@@ -871,6 +999,8 @@ static inline demo_sub_TimeSeries demo_read_by_chunksize(sb_session *py, sb_valu
 /* demo.read(path: StrPath, *, sep: str | None = None, chunksize: int, iterator: bool = False) -> TimeSeries */
 #define demo_read_by_chunksize(py, path, chunksize, ...) \
     (demo_read_by_chunksize)(py, SB(path), chunksize, SB_OPTS_(demo_read_by_chunksize_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_read_by_chunksize_submit(py, path, chunksize, ...) \
+    (demo_read_by_chunksize)(py, SB(path), chunksize, SB_OPTS_(demo_read_by_chunksize_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** demo.read with iterator.
  *  Python: demo.read(path: StrPath, *, sep: str | None = None, chunksize: None = None, iterator: Literal[True]) -> TimeSeries */
@@ -889,6 +1019,28 @@ static inline demo_sub_TimeSeries demo_read_by_iterator(sb_session *py, sb_value
 /* demo.read(path: StrPath, *, sep: str | None = None, chunksize: None = None, iterator: Literal[True]) -> TimeSeries */
 #define demo_read_by_iterator(py, path, iterator, ...) \
     (demo_read_by_iterator)(py, SB(path), iterator, SB_OPTS_(demo_read_by_iterator_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_read_by_iterator_submit(py, path, iterator, ...) \
+    (demo_read_by_iterator)(py, SB(path), iterator, SB_OPTS_(demo_read_by_iterator_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
+
+/** Python: demo.rows(path: str, *, limit: int = 0) -> Iterator[Frame] */
+typedef struct demo_rows_opts {
+    sb_site site;
+    SB_GUARD_(only_by_name_)
+    int64_t limit; /* = 0 */
+} demo_rows_opts;
+static inline sb_object demo_rows(sb_session *py, const char *path, const demo_rows_opts *opts_)
+{
+    static const sb_fn fn_ = { "demo:rows", "fs:path|i:limit>o" };
+    const sb_slot slots_[] = { { .s = path } };
+    return sb_run_o(py, &fn_, (const sb_site *)opts_, slots_);
+}
+/* demo.rows(path: str, *, limit: int = 0) -> Iterator[Frame] */
+#define demo_rows(py, path, ...) \
+    (demo_rows)(py, path, SB_OPTS_(demo_rows_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_rows_submit(py, path, ...) \
+    (demo_rows)(py, path, SB_OPTS_(demo_rows_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
+#define demo_rows_iter(py, item, ...) \
+    SB_FOR(py, demo_Frame, item, demo_rows(py __VA_OPT__(, ) __VA_ARGS__))
 
 /** No signature is known: arguments as in Python, keywords by SB_KW.
  *  Python: demo.unknown(...) */
@@ -900,6 +1052,8 @@ static inline sb_value demo_unknown(sb_session *py, sb_args args, const sb_site 
 }
 #define demo_unknown(py, ...) \
     (demo_unknown)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_unknown_submit(py, ...) \
+    SB_SUBMITTED_(py, (demo_unknown)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -30,6 +30,8 @@ static inline py_math_frexp_result py_math_frexp(sb_session *py, double x, const
 /* math.frexp(x: float, /) -> tuple[float, int] */
 #define py_math_frexp(py, x) \
     (py_math_frexp)(py, x, SB_SITE_(""))
+#define py_math_frexp_submit(py, x) \
+    SB_SUBMITTED_(py, (py_math_frexp)(py, x, SB_SITE_(SB_LATER_)))
 
 /** Greatest Common Divisor.
  *  Python: math.gcd(*integers: SupportsIndex) -> int */
@@ -42,6 +44,8 @@ static inline int64_t py_math_gcd(sb_session *py, sb_args args, const sb_site *a
 /* math.gcd(*integers: SupportsIndex) -> int */
 #define py_math_gcd(py, ...) \
     (py_math_gcd)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_math_gcd_submit(py, ...) \
+    SB_SUBMITTED_(py, (py_math_gcd)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: math.inf: float */
 static inline double py_math_inf(sb_session *py, const sb_site *at_)
@@ -70,6 +74,8 @@ static inline bool py_math_isclose(sb_session *py, double a, double b, const py_
 /* math.isclose(a: float, b: float, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool */
 #define py_math_isclose(py, a, b, ...) \
     (py_math_isclose)(py, a, b, SB_OPTS_(py_math_isclose_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_math_isclose_submit(py, a, b, ...) \
+    SB_SUBMITTED_(py, (py_math_isclose)(py, a, b, SB_OPTS_(py_math_isclose_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: math.pi: float */
 static inline double py_math_pi(sb_session *py, const sb_site *at_)
@@ -92,6 +98,8 @@ static inline double py_math_sqrt(sb_session *py, double x, const sb_site *at_)
 /* math.sqrt(x: float, /) -> float */
 #define py_math_sqrt(py, x) \
     (py_math_sqrt)(py, x, SB_SITE_(""))
+#define py_math_sqrt_submit(py, x) \
+    SB_SUBMITTED_(py, (py_math_sqrt)(py, x, SB_SITE_(SB_LATER_)))
 
 #ifdef __cplusplus
 } /* extern "C" */

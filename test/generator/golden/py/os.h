@@ -23,6 +23,8 @@ static inline sb_value py_os_cpu_count(sb_session *py, const sb_site *at_)
 /* os.cpu_count() -> int | None */
 #define py_os_cpu_count(py) \
     (py_os_cpu_count)(py, SB_SITE_(""))
+#define py_os_cpu_count_submit(py) \
+    SB_SUBMITTED_(py, (py_os_cpu_count)(py, SB_SITE_(SB_LATER_)))
 
 /** Python: os.getcwd() -> str */
 static inline sb_str py_os_getcwd(sb_session *py, const sb_site *at_)
@@ -33,6 +35,8 @@ static inline sb_str py_os_getcwd(sb_session *py, const sb_site *at_)
 /* os.getcwd() -> str */
 #define py_os_getcwd(py) \
     (py_os_getcwd)(py, SB_SITE_(""))
+#define py_os_getcwd_submit(py) \
+    SB_SUBMITTED_(py, (py_os_getcwd)(py, SB_SITE_(SB_LATER_)))
 
 /** Python: os.linesep: str */
 static inline sb_str py_os_linesep(sb_session *py, const sb_site *at_)

@@ -27,6 +27,8 @@ static inline sb_value py_re_Match_group(sb_session *py, py_re_Match self, sb_ar
 /* re.Match.group(group: Literal[0] = 0, /) -> str | Any */
 #define py_re_Match_group(py, self, ...) \
     (py_re_Match_group)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_re_Match_group_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (py_re_Match_group)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: re.Match.pos: int */
 static inline int64_t py_re_Match_pos(sb_session *py, py_re_Match self, const sb_site *at_)
@@ -61,6 +63,8 @@ static inline py_re_Match py_re_match(sb_session *py, sb_value pattern, sb_value
 /* re.match(pattern: str, string: str, flags: int | RegexFlag = 0) -> Match[str] | None */
 #define py_re_match(py, pattern, string, ...) \
     (py_re_match)(py, SB(pattern), SB(string), SB_OPTS_(py_re_match_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define py_re_match_submit(py, pattern, string, ...) \
+    (py_re_match)(py, SB(pattern), SB(string), SB_OPTS_(py_re_match_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 #ifdef __cplusplus
 } /* extern "C" */

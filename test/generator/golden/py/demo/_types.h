@@ -189,6 +189,42 @@ inline sb_value demo_takes_Frame_or_Series_(demo_sub_TimeSeries x) { return sb_f
 extern "C" {
 #endif
 
+/** Python: Callable[[Frame, str], None] */
+typedef void (*demo_fn_Frame_str_to_None)(sb_session *py, demo_Frame arg1, sb_str arg2, void *user);
+static inline sb_value demo_fn_Frame_str_to_None_call_(sb_session *py, const sb_value *args_, size_t count_,
+    void (*f_)(void), void *user_)
+{
+    sb_taken taken_[2];
+    if (!sb_take_args(py, "demo_fn_Frame_str_to_None", "o{demo:Frame},s", args_, count_, taken_))
+        return SB_NONE;
+    const demo_Frame a0_ = { taken_[0].o };
+    ((demo_fn_Frame_str_to_None)f_)(py, a0_, taken_[1].s, user_);
+    return SB_NONE;
+}
+/** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
+static inline sb_object demo_fn_Frame_str_to_None_new(sb_session *py, demo_fn_Frame_str_to_None f, void *user, void (*drop)(void *), const sb_site *at_)
+{
+    return sb_typed_function(py, at_, demo_fn_Frame_str_to_None_call_, (void (*)(void))f, user, drop);
+}
+#define demo_fn_Frame_str_to_None_new(py, f, user, drop) (demo_fn_Frame_str_to_None_new)(py, f, user, drop, SB_SITE_(""))
+
+/** Python: Callable[[float], float] */
+typedef double (*demo_fn_float_to_float)(sb_session *py, double arg1, void *user);
+static inline sb_value demo_fn_float_to_float_call_(sb_session *py, const sb_value *args_, size_t count_,
+    void (*f_)(void), void *user_)
+{
+    sb_taken taken_[1];
+    if (!sb_take_args(py, "demo_fn_float_to_float", "d", args_, count_, taken_))
+        return SB_NONE;
+    return sb_from_double(((demo_fn_float_to_float)f_)(py, taken_[0].d, user_));
+}
+/** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
+static inline sb_object demo_fn_float_to_float_new(sb_session *py, demo_fn_float_to_float f, void *user, void (*drop)(void *), const sb_site *at_)
+{
+    return sb_typed_function(py, at_, demo_fn_float_to_float_call_, (void (*)(void))f, user, drop);
+}
+#define demo_fn_float_to_float_new(py, f, user, drop) (demo_fn_float_to_float_new)(py, f, user, drop, SB_SITE_(""))
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

@@ -25,6 +25,8 @@ static inline demo_sub_TimeSeries demo_sub_TimeSeries_new(sb_session *py, const 
 /* demo.sub.TimeSeries() */
 #define demo_sub_TimeSeries_new(py) \
     (demo_sub_TimeSeries_new)(py, SB_SITE_(""))
+#define demo_sub_TimeSeries_new_submit(py) \
+    (demo_sub_TimeSeries_new)(py, SB_SITE_(SB_LATER_))
 
 /** Python: demo.sub.TimeSeries.__len__() -> int */
 static inline int64_t demo_sub_TimeSeries_len(sb_session *py, demo_sub_TimeSeries self, const sb_site *at_)
@@ -36,6 +38,8 @@ static inline int64_t demo_sub_TimeSeries_len(sb_session *py, demo_sub_TimeSerie
 /* demo.sub.TimeSeries.__len__() -> int */
 #define demo_sub_TimeSeries_len(py, self) \
     (demo_sub_TimeSeries_len)(py, self, SB_SITE_(""))
+#define demo_sub_TimeSeries_len_submit(py, self) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_len)(py, self, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.sub.TimeSeries.head(n: int = 5) -> TimeSeries */
 typedef struct demo_sub_TimeSeries_head_opts {
@@ -53,6 +57,8 @@ static inline demo_sub_TimeSeries demo_sub_TimeSeries_head(sb_session *py, demo_
 /* demo.sub.TimeSeries.head(n: int = 5) -> TimeSeries */
 #define demo_sub_TimeSeries_head(py, self, ...) \
     (demo_sub_TimeSeries_head)(py, self, SB_OPTS_(demo_sub_TimeSeries_head_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_sub_TimeSeries_head_submit(py, self, ...) \
+    (demo_sub_TimeSeries_head)(py, self, SB_OPTS_(demo_sub_TimeSeries_head_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 
 /** Python: demo.sub.TimeSeries.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 typedef struct demo_sub_TimeSeries_how_opts {
@@ -70,6 +76,8 @@ static inline void demo_sub_TimeSeries_how(sb_session *py, demo_sub_TimeSeries s
 /* demo.sub.TimeSeries.how(how: Literal['left', 'right'] = 'left', *, mode: Mode = 'r') -> None */
 #define demo_sub_TimeSeries_how(py, self, ...) \
     (demo_sub_TimeSeries_how)(py, self, SB_OPTS_(demo_sub_TimeSeries_how_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_sub_TimeSeries_how_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_how)(py, self, SB_OPTS_(demo_sub_TimeSeries_how_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.sub.TimeSeries.name: str | None */
 static inline sb_value demo_sub_TimeSeries_name(sb_session *py, demo_sub_TimeSeries self, const sb_site *at_)
@@ -109,6 +117,8 @@ static inline sb_value demo_sub_TimeSeries_pipe(sb_session *py, demo_sub_TimeSer
 /* demo.sub.TimeSeries.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_sub_TimeSeries_pipe(py, self, func, ...) \
     (demo_sub_TimeSeries_pipe)(py, self, SB(func), SB_OPTS_(demo_sub_TimeSeries_pipe_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_sub_TimeSeries_pipe_submit(py, self, func, ...) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_pipe)(py, self, SB(func), SB_OPTS_(demo_sub_TimeSeries_pipe_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** demo.sub.TimeSeries.pipe with *args: arguments as in Python, keywords by SB_KW.
  *  Python: demo.sub.TimeSeries.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
@@ -121,6 +131,8 @@ static inline sb_value demo_sub_TimeSeries_pipe_by_args(sb_session *py, demo_sub
 /* demo.sub.TimeSeries.pipe(func: Callable, *args: Any, verbose: bool = False, **kwargs: Any) -> Any */
 #define demo_sub_TimeSeries_pipe_by_args(py, self, ...) \
     (demo_sub_TimeSeries_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_sub_TimeSeries_pipe_by_args_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_pipe_by_args)(py, self, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 /** Python: demo.sub.TimeSeries.shape: tuple[int, int] */
 typedef struct demo_sub_TimeSeries_shape_result {
@@ -165,6 +177,8 @@ static inline double demo_sub_TimeSeries_sum(sb_session *py, demo_sub_TimeSeries
 /* demo.sub.TimeSeries.sum(*, skipna: bool = True) -> float */
 #define demo_sub_TimeSeries_sum(py, self, ...) \
     (demo_sub_TimeSeries_sum)(py, self, SB_OPTS_(demo_sub_TimeSeries_sum_opts, "" #__VA_ARGS__, __VA_ARGS__))
+#define demo_sub_TimeSeries_sum_submit(py, self, ...) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_sum)(py, self, SB_OPTS_(demo_sub_TimeSeries_sum_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.sub.TimeSeries.where(cond: Any, *, inplace: Literal[False] = False) -> Base */
 static inline demo_Base demo_sub_TimeSeries_where(sb_session *py, demo_sub_TimeSeries self, sb_value cond, const sb_site *at_)
@@ -177,6 +191,8 @@ static inline demo_Base demo_sub_TimeSeries_where(sb_session *py, demo_sub_TimeS
 /* demo.sub.TimeSeries.where(cond: Any, *, inplace: Literal[False] = False) -> Base */
 #define demo_sub_TimeSeries_where(py, self, cond) \
     (demo_sub_TimeSeries_where)(py, self, SB(cond), SB_SITE_(""))
+#define demo_sub_TimeSeries_where_submit(py, self, cond) \
+    (demo_sub_TimeSeries_where)(py, self, SB(cond), SB_SITE_(SB_LATER_))
 
 /** demo.sub.TimeSeries.where with inplace.
  *  Python: demo.sub.TimeSeries.where(cond: Any, *, inplace: Literal[True]) -> None */
@@ -189,6 +205,8 @@ static inline void demo_sub_TimeSeries_where_by_inplace(sb_session *py, demo_sub
 /* demo.sub.TimeSeries.where(cond: Any, *, inplace: Literal[True]) -> None */
 #define demo_sub_TimeSeries_where_by_inplace(py, self, cond, inplace) \
     (demo_sub_TimeSeries_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(""))
+#define demo_sub_TimeSeries_where_by_inplace_submit(py, self, cond, inplace) \
+    SB_SUBMITTED_(py, (demo_sub_TimeSeries_where_by_inplace)(py, self, SB(cond), inplace, SB_SITE_(SB_LATER_)))
 
 /** No signature is known: arguments as in Python, keywords by SB_KW.
  *  Python: demo.sub.Base(...) */
@@ -201,6 +219,8 @@ static inline demo_sub_Base demo_sub_Base_new(sb_session *py, sb_args args, cons
 }
 #define demo_sub_Base_new(py, ...) \
     (demo_sub_Base_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_sub_Base_new_submit(py, ...) \
+    (demo_sub_Base_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_))
 
 /** No signature is known: arguments as in Python, keywords by SB_KW.
  *  Python: demo.sub.Both(...) */
@@ -213,6 +233,8 @@ static inline demo_sub_Both demo_sub_Both_new(sb_session *py, sb_args args, cons
 }
 #define demo_sub_Both_new(py, ...) \
     (demo_sub_Both_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define demo_sub_Both_new_submit(py, ...) \
+    (demo_sub_Both_new)(py, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_))
 
 /* demo.sub.Table is demo.Frame */
 typedef demo_Frame demo_sub_Table;
@@ -222,6 +244,7 @@ typedef demo_Frame demo_sub_Table;
 /* demo.sub.concat is demo.concat */
 #define demo_sub_concat demo_concat
 #define demo_sub_concat_opts demo_concat_opts
+#define demo_sub_concat_submit demo_concat_submit
 
 /** Python: demo.sub.only(s: Series | TimeSeries | None) -> None */
 static inline void demo_sub_only(sb_session *py, demo_Series s, const sb_site *at_)
@@ -233,14 +256,19 @@ static inline void demo_sub_only(sb_session *py, demo_Series s, const sb_site *a
 /* demo.sub.only(s: Series | TimeSeries | None) -> None */
 #define demo_sub_only(py, s) \
     (demo_sub_only)(py, s, SB_SITE_(""))
+#define demo_sub_only_submit(py, s) \
+    SB_SUBMITTED_(py, (demo_sub_only)(py, s, SB_SITE_(SB_LATER_)))
 
 /* demo.sub.read is demo.read */
 #define demo_sub_read demo_read
 #define demo_sub_read_opts demo_read_opts
+#define demo_sub_read_submit demo_read_submit
 #define demo_sub_read_by_chunksize demo_read_by_chunksize
 #define demo_sub_read_by_chunksize_opts demo_read_by_chunksize_opts
+#define demo_sub_read_by_chunksize_submit demo_read_by_chunksize_submit
 #define demo_sub_read_by_iterator demo_read_by_iterator
 #define demo_sub_read_by_iterator_opts demo_read_by_iterator_opts
+#define demo_sub_read_by_iterator_submit demo_read_by_iterator_submit
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -17,6 +17,7 @@ extern "C" {
 
 /* os.path.getcwd is os.getcwd */
 #define py_os_path_getcwd py_os_getcwd
+#define py_os_path_getcwd_submit py_os_getcwd_submit
 
 /** Python: os.path.join(a: str, *p: str) -> str */
 static inline sb_str py_os_path_join(sb_session *py, const char *a, sb_args args, const sb_site *at_)
@@ -28,6 +29,8 @@ static inline sb_str py_os_path_join(sb_session *py, const char *a, sb_args args
 /* os.path.join(a: str, *p: str) -> str */
 #define py_os_path_join(py, a, ...) \
     (py_os_path_join)(py, a, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(""))
+#define py_os_path_join_submit(py, a, ...) \
+    SB_SUBMITTED_(py, (py_os_path_join)(py, a, SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), SB_SITE_(SB_LATER_)))
 
 #ifdef __cplusplus
 } /* extern "C" */
