@@ -133,7 +133,8 @@ static void functions(sb_session *py)
 static double loops(sb_session *py)
 {
     double n = 0;
-    demo_rows_iter(py, row, "x.csv", .limit = 3) {
+    demo_rows_iter(py, row, "x.csv", .limit = 3)
+    {
         if (demo_Frame_len(py, row) == 0)
             continue;
         demo_lengths_iter(py, length, row) n += (double)length;

@@ -170,8 +170,8 @@ static int64_t next(sb_session *py, int64_t x, void *user)
     return x + 1;
 }
 
-static const char *look(sb_session *py, mine_Base b, mine_Base none, int64_t i, sb_str s, sb_bytes y,
-                        bool yes, sb_value any, void *user)
+static const char *look(sb_session *py, mine_Base b, mine_Base none, int64_t i, sb_str s,
+                        sb_bytes y, bool yes, sb_value any, void *user)
 {
     CHECK(py, user == NULL && none.object.id == 0 && i == 7 && yes);
     CHECK(py, s.len == 5 && memcmp(s.ptr, "t\0ext", 5) == 0 && y.len == 2 && y.ptr[1] == 'y');
@@ -223,7 +223,8 @@ static void loops(sb_session *py)
     int64_t sum = 0;
     mine_gen_iter(py, i) sum += i;
     CHECK(py, sum == 3);
-    mine_bases_iter(py, b, 4) {
+    mine_bases_iter(py, b, 4)
+    {
         if (mine_Base_len(py, b) == 1)
             continue;
         sum += mine_Base_len(py, b);
