@@ -153,16 +153,15 @@ SB_API sb_object sb_submitted_(sb_session *py);
 }
 namespace sb_
 {
-/* What a parameter that takes a C function of type F may be given, as a value. */
-template <class F> struct taker {
+/* What a parameter that takes a C function of type F may be given, as a value; Make is the function that makes a callable
+ * of one. */
+template <class F, sb_object (*Make)(sb_session *, F, void *, void (*)(void *), const sb_site *)>
+struct taker {
     sb_session *py;
     const sb_site *at;
-    sb_trampoline call;
     sb_value operator()(F f) const
     {
-        return f ? sb_from_object(sb_typed_function(py, at, call, reinterpret_cast<void (*)()>(f),
-                                                    nullptr, nullptr))
-                 : SB_NONE;
+        return f ? sb_from_object(Make(py, f, nullptr, nullptr, at)) : SB_NONE;
     }
     sb_value operator()(sb_value v) const { return v; }
     sb_value operator()(sb_object o) const { return sb_from_object(o); }
@@ -172,29 +171,22 @@ template <class F> struct taker {
     }
 };
 } // namespace sb_
-#define SB_TAKE_FN_(py, f, T, call) (::sb_::taker<T> { py, SB_SITE_(""), call }(f))
+#define SB_TAKE_FN_(py, f, T, make) (::sb_::taker<T, make> { py, SB_SITE_("") }(f))
 #else
-/* In C: `f` as a value if it is a function of type T, a Python object, or a value. */
-#define SB_TAKE_FN_(py, f, T, call) SB_TAKE_FN_AS_(SB_CAT_(sb_x_, __COUNTER__), py, f, T, call)
-#define SB_TAKE_FN_AS_(v, py, f, T, call)                                                          \
+/* In C: `f` as a value if it is a function of type T, of which `make` makes a callable, a Python object, or a value. */
+#define SB_TAKE_FN_(py, f, T, make) SB_TAKE_FN_AS_(SB_CAT_(sb_x_, __COUNTER__), py, f, T, make)
+#define SB_TAKE_FN_AS_(v, py, f, T, make)                                                          \
     (__extension__({                                                                               \
         __auto_type v = (f);                                                                       \
-        _Static_assert(SB_FN_TAG_(v, T), "neither a C function of the type " #T " nor a Python object"); \
-        sb_take_fn_(py, SB_SITE_(""), &v, SB_FN_TAG_(v, T), call);                                 \
+        _Static_assert(SB_FN_TAG_(v, T),                                                           \
+                       "neither a C function of the type " #T " nor a Python object");             \
+        SB_FN_TAG_(v, T) != 'f' ? sb_wrap_(&v, SB_FN_TAG_(v, T))                                   \
+        : *(T *)(void *)&v                                                                         \
+            ? sb_from_object((make)(py, *(T *)(void *)&v, NULL, NULL, SB_SITE_("")))               \
+            : SB_NONE;                                                                             \
     }))
 #define SB_FN_TAG_(v, T)                                                                           \
     _Generic((v), T: 'f', sb_value: 'v', sb_object: 'o',                                           \
         default: __builtin_classify_type(v) == 13 && sizeof(v) == sizeof(sb_object) ? 'o' : 0)
-static inline sb_value sb_take_fn_(sb_session *py, const sb_site *at, const void *f, int tag,
-                                   sb_trampoline call)
-{
-    if (tag == 'v')
-        return *(const sb_value *)f;
-    if (tag == 'o')
-        return sb_from_object(*(const sb_object *)f);
-    void (*function)(void);
-    __builtin_memcpy(&function, f, sizeof function);
-    return function ? sb_from_object(sb_typed_function(py, at, call, function, NULL, NULL)) : SB_NONE;
-}
 #endif
 #endif

@@ -245,13 +245,20 @@ static void emit_callback(struct sbg_header *h, const struct sbg_callback *c)
         sbg_need_library(h, c->returns->cls->library);
     add_type(h, c);
     add_call(h, c);
+    struct sbg_text shown = { 0 }; /* how Python shows its parameters */
+    sbg_add_char(&shown, '(');
+    for (size_t i = 0; i < c->count; i++)
+        sbg_addf(&shown, "arg%zu, ", i + 1);
+    sbg_add(&shown, c->count ? "/)" : ")");
     sbg_addf(&h->body,
              "/** A Python callable that calls `f` with `user`; `drop` as in sb_function. */\n"
              "static inline sb_object %s(sb_session *py, %s f, void *user, void (*drop)(void *), "
              "const sb_site *at_)\n{\n"
-             "    return sb_typed_function(py, at_, %s, (void (*)(void))f, user, drop);\n}\n"
+             "    return sb_typed_function(py, at_, \"%s\", \"%s\", (void (*)(void))f, %s, user, "
+             "drop);\n}\n"
              "#define %s(py, f, user, drop) (%s)(py, f, user, drop, SB_SITE_(\"\"))\n\n",
-             c->c_new, c->c_name, c->c_call, c->c_new, c->c_new);
+             c->c_new, c->c_name, c->c_name, shown.ptr, c->c_call, c->c_new, c->c_new);
+    sbg_text_free(&shown);
 }
 
 static int by_c_name(const void *a, const void *b)

@@ -165,7 +165,7 @@ static void add_call_macro(struct sbg_header *h, const struct sbg_function *f, c
             sbg_add(to, "SB_ARGS_(0 __VA_OPT__(, ) __VA_ARGS__), ");
         else if (p->type.calls_only)
             sbg_addf(to, "SB_TAKE_FN_(py, %s, %s, %s), ", p->c_name, p->type.calls->c_name,
-                     p->type.calls->c_call);
+                     p->type.calls->c_new);
         else if (p->type.code == 'v')
             sbg_addf(to, "%s(%s), ", p->type.accepts ? p->type.accepts->c_name : "SB", p->c_name);
         else

@@ -108,7 +108,7 @@ static void raise_misfit(sb_session *py, const char *name, size_t number)
     char text[512];
     snprintf(text, sizeof text, "%s", e->message);
     sb_clear_error(py);
-    sb_raise(py, type, "%s: argument %zu: %s", name, number, text);
+    sb_raise_(py, NULL, type, "%s: argument %zu: %s", name, number, text);
 }
 
 bool sb_take_args(sb_session *py, const char *name, const char *types, const sb_value *args,
@@ -118,19 +118,19 @@ bool sb_take_args(sb_session *py, const char *name, const char *types, const sb_
     size_t expected = count_expected(types);
     for (size_t i = 0; i < count; i++)
         if (args[i].kind == SB_KEYWORD_) {
-            sb_raise(py, "TypeError", "%s takes no keyword arguments, %s was given", name,
+            sb_raise_(py, NULL, "TypeError", "%s takes no keyword arguments, %s was given", name,
                      args[i].as.str.ptr);
             return false;
         }
     if (count != expected) {
-        sb_raise(py, "TypeError", "%s takes %zu argument%s, %zu were given", name, expected,
+        sb_raise_(py, NULL, "TypeError", "%s takes %zu argument%s, %zu were given", name, expected,
                  expected == 1 ? "" : "s", count);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
         struct expected e;
         if (!read_expected(&types, &e)) {
-            sb_raise(py, "RuntimeError", "%s: the name of a class is too long", name);
+            sb_raise_(py, NULL, "RuntimeError", "%s: the name of a class is too long", name);
             return false;
         }
         if (take_plain(&e, args[i], &taken[i]))
