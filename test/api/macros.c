@@ -3,6 +3,7 @@
  * Every macro of snakebridge.h in use, as C and as C++: values of every type, options in every spelling, scopes left in
  * every way. Compiled by all compilers with all warnings, and run. Prints "ok" and how many checks there were. */
 #include <snakebridge.h>
+#include "py/app.h"
 #include "py/builtins.h"
 #include "py/counted.h"
 #include "py/math.h"
@@ -353,6 +354,51 @@ static void rest(sb_session *py)
     CHECK(sb_is(py, sb_import(py, "math"), sb_import(py, "math")));
 }
 
+static double half(sb_session *py, double x, void *user)
+{
+    (void)py;
+    return x / (user ? *(const double *)user : 2);
+}
+
+static int64_t last_letter(sb_session *py, sb_str word, void *user)
+{
+    (void)py, (void)user;
+    return word.len ? word.ptr[word.len - 1] : 0;
+}
+
+/* Typed functions, loops, submitted calls: what generated headers add. */
+static void forms(sb_session *py)
+{
+    SB_SCOPE(py);
+    double four = 4;
+    app_fn_float_to_float f = half;
+    CHECK(app_integrate(py, half, 0, 2, .steps = 1) == 1);
+    CHECK(app_integrate(py, &half, 0, 2, .steps = 1) == app_integrate(py, f, 0, 2, .steps = 1));
+    CHECK(app_integrate(py, app_fn_float_to_float_new(py, half, &four, NULL), 0, 2, .steps = 1) ==
+          0.5);
+    CHECK(app_integrate(py, sb_import(py, "math.sqrt"), 0, 2, .steps = 1) == 2);
+    CHECK(app_integrate(py, sb_as_object(py, sb_import(py, "math.sqrt")), 0, 2, .steps = 1) == 2);
+    sb_value words = SB_LIST(py, "z", "abc", "az");
+    SAME(app_longest(py, words, .size = SB_NONE).ptr, "abc");
+    SAME(app_longest(py, words, .size = SB(app_fn_str_to_int_new(py, last_letter, NULL, NULL))).ptr,
+         "z");
+    int64_t rows = 0;
+    app_rows_iter(py, row, .n = 4) rows += (int64_t)sb_count(py, row);
+    CHECK(rows == 8);
+    app_rows_iter(py, row)
+    {
+        if (rows++ == 8)
+            continue;
+        break;
+    }
+    CHECK(rows == 10);
+    sb_object later = app_integrate_submit(py, half, 0, 2, .steps = 1);
+    CHECK(sb_wait(py, later, -1) && sb_as_double(py, SB(later)) == 1);
+    pandas_DataFrame df =
+        pandas_DataFrame_new_submit(py, .data = SB_DICT(py, "a", SB_LIST(py, 1, 2)));
+    CHECK(py_len(py, df) == 2);
+}
+
 int main(void)
 {
     sb_session *py = sb_open(.timeout = 60);
@@ -361,6 +407,7 @@ int main(void)
     options(py);
     scopes(py);
     rest(py);
+    forms(py);
     if (sb_close(py))
         return 1;
     printf("ok %d\n", checks);

@@ -17,6 +17,7 @@ from conftest import COMPILERS, HERE, SOURCE, Compiler
 
 MANUAL = SOURCE / "docs" / "manual.md"
 PREFACE = """#include <snakebridge.h>
+#include "py/app.h"
 #include "py/math.h"
 #include "py/numpy/linalg.h"
 #include "py/pandas.h"
