@@ -119,12 +119,12 @@ bool sb_take_args(sb_session *py, const char *name, const char *types, const sb_
     for (size_t i = 0; i < count; i++)
         if (args[i].kind == SB_KEYWORD_) {
             sb_raise_(py, NULL, "TypeError", "%s takes no keyword arguments, %s was given", name,
-                     args[i].as.str.ptr);
+                      args[i].as.str.ptr);
             return false;
         }
     if (count != expected) {
         sb_raise_(py, NULL, "TypeError", "%s takes %zu argument%s, %zu were given", name, expected,
-                 expected == 1 ? "" : "s", count);
+                  expected == 1 ? "" : "s", count);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
