@@ -88,7 +88,7 @@ int main(void)
 
     /* An error in a callback is Python's, goes through Python, and comes out at the call that began it. */
     app_integrate(py, root, -1, 0);
-    printf("%s\n", sb_get_error(py)->message);
+    printf("%s\n", sb_get_error(py)->type);
     printf("%d\n", sb_catch(py, "ValueError"));
     sb_method(py, f, "__call__", 1, 2);
     printf("%s\n", sb_get_error(py)->message);

@@ -94,7 +94,7 @@ static inline sb_value py_fn_to_None_call_(sb_session *py, const sb_value *args_
 /** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
 static inline sb_object py_fn_to_None_new(sb_session *py, py_fn_to_None f, void *user, void (*drop)(void *), const sb_site *at_)
 {
-    return sb_typed_function(py, at_, py_fn_to_None_call_, (void (*)(void))f, user, drop);
+    return sb_typed_function(py, at_, "py_fn_to_None", "()", (void (*)(void))f, py_fn_to_None_call_, user, drop);
 }
 #define py_fn_to_None_new(py, f, user, drop) (py_fn_to_None_new)(py, f, user, drop, SB_SITE_(""))
 

@@ -894,9 +894,9 @@ static inline double demo_integrate(sb_session *py, sb_value f, double a, double
 }
 /* demo.integrate(f: Callable[[float], float], a: float, b: float, *, each: Callable[[Frame, str], None] | None = None) -> float */
 #define demo_integrate(py, f, a, b, ...) \
-    (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_call_), a, b, SB_OPTS_(demo_integrate_opts, "" #__VA_ARGS__, __VA_ARGS__))
+    (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_new), a, b, SB_OPTS_(demo_integrate_opts, "" #__VA_ARGS__, __VA_ARGS__))
 #define demo_integrate_submit(py, f, a, b, ...) \
-    SB_SUBMITTED_(py, (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_call_), a, b, SB_OPTS_(demo_integrate_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
+    SB_SUBMITTED_(py, (demo_integrate)(py, SB_TAKE_FN_(py, f, demo_fn_float_to_float, demo_fn_float_to_float_new), a, b, SB_OPTS_(demo_integrate_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__)))
 
 /** Python: demo.lengths(of: Frame) -> list[int] */
 static inline sb_value demo_lengths(sb_session *py, demo_Frame of, const sb_site *at_)

@@ -204,7 +204,7 @@ static inline sb_value demo_fn_Frame_str_to_None_call_(sb_session *py, const sb_
 /** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
 static inline sb_object demo_fn_Frame_str_to_None_new(sb_session *py, demo_fn_Frame_str_to_None f, void *user, void (*drop)(void *), const sb_site *at_)
 {
-    return sb_typed_function(py, at_, demo_fn_Frame_str_to_None_call_, (void (*)(void))f, user, drop);
+    return sb_typed_function(py, at_, "demo_fn_Frame_str_to_None", "(arg1, arg2, /)", (void (*)(void))f, demo_fn_Frame_str_to_None_call_, user, drop);
 }
 #define demo_fn_Frame_str_to_None_new(py, f, user, drop) (demo_fn_Frame_str_to_None_new)(py, f, user, drop, SB_SITE_(""))
 
@@ -221,7 +221,7 @@ static inline sb_value demo_fn_float_to_float_call_(sb_session *py, const sb_val
 /** A Python callable that calls `f` with `user`; `drop` as in sb_function. */
 static inline sb_object demo_fn_float_to_float_new(sb_session *py, demo_fn_float_to_float f, void *user, void (*drop)(void *), const sb_site *at_)
 {
-    return sb_typed_function(py, at_, demo_fn_float_to_float_call_, (void (*)(void))f, user, drop);
+    return sb_typed_function(py, at_, "demo_fn_float_to_float", "(arg1, /)", (void (*)(void))f, demo_fn_float_to_float_call_, user, drop);
 }
 #define demo_fn_float_to_float_new(py, f, user, drop) (demo_fn_float_to_float_new)(py, f, user, drop, SB_SITE_(""))
 
