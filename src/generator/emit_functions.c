@@ -177,6 +177,21 @@ static void add_call_macro(struct sbg_header *h, const struct sbg_function *f, c
         sbg_addf(to, "SB_SITE_(%s))%s\n", site, after);
 }
 
+/* The loop over the result: what follows the macro is its body. */
+static void add_iter_macro(struct sbg_header *h, const struct sbg_function *f)
+{
+    const char *type = sbg_c_type(h->b, &f->item, SBG_AS_RESULT);
+    sbg_addf(&h->body,
+             "#define %s(py, item, ...) \\\n"
+             "    SB_FOR(py, %.*s, item, %s(py __VA_OPT__(, ) __VA_ARGS__)",
+             f->c_iter, (int)strcspn(type, " "), type, f->c_name);
+    if (f->item.cls) {
+        sbg_add(&h->body, ", .of = ");
+        sbg_add_c_string(&h->body, f->item.cls->path);
+    }
+    sbg_add(&h->body, ")\n");
+}
+
 static void add_macro(struct sbg_header *h, const struct sbg_function *f)
 {
     struct sbg_text *to = &h->body;
@@ -188,11 +203,7 @@ static void add_macro(struct sbg_header *h, const struct sbg_function *f)
     else if (f->c_submit)
         add_call_macro(h, f, f->c_submit, "SB_SUBMITTED_(py, ", "SB_LATER_", ")");
     if (f->c_iter)
-        sbg_addf(to,
-                 "#define %s(py, item, ...) \\\n    SB_FOR(py, %.*s, item, %s(py __VA_OPT__(, ) "
-                 "__VA_ARGS__))\n",
-                 f->c_iter, (int)strcspn(sbg_c_type(h->b, &f->item, SBG_AS_RESULT), " "),
-                 sbg_c_type(h->b, &f->item, SBG_AS_RESULT), f->c_name);
+        add_iter_macro(h, f);
     sbg_add_char(to, '\n');
 }
 

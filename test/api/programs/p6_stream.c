@@ -11,7 +11,7 @@ int main(void)
     int chunks = 0;
     pandas_read_csv_by_chunksize_iter(py, chunk, "big.tsv", 1000, .sep = "\t") {
         pandas_Series x = pandas_Series_from(py, pandas_DataFrame_getitem(py, chunk, "x"));
-        sum += pandas_Series_sum(py, x, .skipna = false);
+        sum += pandas_Series_sum(py, x, .skipna = SB_FALSE);
         chunks++;
     }
     printf("sum %g of %d chunks\n", sum, chunks);

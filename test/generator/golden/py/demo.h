@@ -1040,7 +1040,7 @@ static inline sb_object demo_rows(sb_session *py, const char *path, const demo_r
 #define demo_rows_submit(py, path, ...) \
     (demo_rows)(py, path, SB_OPTS_(demo_rows_opts, SB_LATER_ #__VA_ARGS__, __VA_ARGS__))
 #define demo_rows_iter(py, item, ...) \
-    SB_FOR(py, demo_Frame, item, demo_rows(py __VA_OPT__(, ) __VA_ARGS__))
+    SB_FOR(py, demo_Frame, item, demo_rows(py __VA_OPT__(, ) __VA_ARGS__), .of = "demo:Frame")
 
 /** No signature is known: arguments as in Python, keywords by SB_KW.
  *  Python: demo.unknown(...) */
