@@ -60,6 +60,8 @@ bool sb__read_given(const char *text, void (*found)(void *ctx, sb_str name), voi
     int depth = 0;
     bool start = true; /* of an initialiser */
     bool named = true; /* all of them */
+    if (*text == *SB_LATER_)
+        text++;
     for (const char *p = skip_space(text); *p; p = skip_space(p)) {
         bool designator = *p == '.' && start && depth == 0;
         named = named && (!start || *p == '.' || *p == ',');

@@ -401,13 +401,60 @@ bool sb__result_read(sb_session *py, const sb_site *at, const struct sb_plan *pl
 }
 
 /* Calls, and reads a result of type `code`, which is what the signature says, into *to; it keeps its zero after an error. */
+/* ---- calls that the macros X_submit make ----
+ *
+ * They are the function's own with a mark in front of the text of its options, which makes them call sites of their own:
+ * no plan of theirs is ever in the table that the short way looks at. */
+
+static _Thread_local sb_object submitted; /* by the call that returned last, for sb_submitted_ */
+
+static inline bool is_later(const sb_site *site)
+{
+    return site && site->given && *site->given == *SB_LATER_;
+}
+
+static sb_object submit(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    const struct sb_plan *plan;
+    struct sb_reader r;
+    uint64_t id;
+    if (py->failed) {
+        sb__skip(py);
+    } else if ((fn = sb__submit_form(py, site, fn)) && sb__futures_room(py, site, fn->name) &&
+               run(py, fn, site, args, &id, &plan, &r, SB_FLAG_NOTE)) {
+        sb__futures_add(py, id);
+        return (sb_object) { id };
+    }
+    return sb__failed_object(py);
+}
+
+sb_object sb_run_submit(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
+{
+    if (!py)
+        return (sb_object) { 0 };
+    if (!sb__enter(py))
+        return sb__failed_object(py);
+    sb_object o = submit(py, fn, site ? site : &nowhere, args);
+    sb__leave(py);
+    return o;
+}
+
+sb_object sb_submitted_(sb_session *py)
+{
+    sb_object o = submitted;
+    submitted.id = 0; /* the next call may not come so far */
+    return o.id || !py ? o : sb__failed_object(py);
+}
+
 static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, const sb_site *site,
                                                const sb_slot *args, char code, void *to)
 {
     const struct sb_plan *plan;
     struct sb_reader r;
     uint64_t id;
-    if (SB_UNLIKELY(py->failed)) {
+    if (SB_UNLIKELY(is_later(site))) {
+        submitted = submit(py, fn, site, args);
+    } else if (SB_UNLIKELY(py->failed)) {
         sb__skip(py);
     } else if (SB_LIKELY(run(py, fn, site, args, &id, &plan, &r, 0))) {
         if (plan->is_plain)
@@ -546,6 +593,8 @@ sb_object sb_run_o(sb_session *py, const sb_fn *fn, const sb_site *site, const s
 {
     if (!py)
         return (sb_object) { 0 };
+    if (SB_UNLIKELY(is_later(site)))
+        return sb_run_submit(py, fn, site, args);
     sb_object o = sb__failed_object(py);
     if (SB_UNLIKELY(!site))
         site = &nowhere;
@@ -607,6 +656,11 @@ static void zero_struct(const sb_fn *fn, sb_session *py, void *result)
 void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args,
               void *result)
 {
+    if (SB_UNLIKELY(is_later(site))) {
+        zero_struct(fn, py, result);
+        submitted = sb_run_submit(py, fn, site, args);
+        return;
+    }
     if (SB_UNLIKELY(!site))
         site = &nowhere;
     if (SB_UNLIKELY(!sb__enter(py))) {
@@ -636,29 +690,6 @@ void sb_run_t(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slo
         zero_struct(fn, py, result);
     }
     sb__leave(py);
-}
-
-sb_object sb_run_submit(sb_session *py, const sb_fn *fn, const sb_site *site, const sb_slot *args)
-{
-    if (!py)
-        return (sb_object) { 0 };
-    sb_object o = sb__failed_object(py);
-    if (!site)
-        site = &nowhere;
-    if (!sb__enter(py))
-        return o;
-    const struct sb_plan *plan;
-    struct sb_reader r;
-    uint64_t id;
-    if (py->failed) {
-        sb__skip(py);
-    } else if ((fn = sb__submit_form(py, site, fn)) && sb__futures_room(py, site, fn->name) &&
-               run(py, fn, site, args, &id, &plan, &r, SB_FLAG_NOTE)) {
-        sb__futures_add(py, id);
-        o.id = id;
-    }
-    sb__leave(py);
-    return o;
 }
 
 sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, sb_value v)
