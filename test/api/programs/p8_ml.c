@@ -1,8 +1,7 @@
 /* scikit-learn: fit and predict; embeddings by name; submitted calls. */
 #include <snakebridge.h>
-#include "py/numpy.h"
+#include "py/app.h"
 #include "py/sklearn/linear_model.h"
-#include "py/time.h"
 
 int main(void)
 {
@@ -39,9 +38,10 @@ int main(void)
     puts(turns > 0 ? "still working" : "at once");
     puts(sb_to_str(py, sb_method(py, sim, "round", 3)).ptr);
     printf("%.3f\n", sb_as_double(py, sb_item(py, sim, SB_TUPLE(py, 0, 1))));
-    sb_object nap = py_time_sleep_submit(py, 60);
-    sb_cancel(py, nap);
-    printf("%d %d\n", sb_wait(py, nap, -1), sb_get_error(py)->code == SB_E_CANCELLED);
+    sb_object endless = app_forever_submit(py);
+    printf("%d ", sb_wait(py, endless, 0.05));
+    sb_cancel(py, endless);
+    printf("%d %d\n", sb_wait(py, endless, -1), sb_get_error(py)->code == SB_E_CANCELLED);
     sb_clear_error(py);
     return sb_close(py);
 }

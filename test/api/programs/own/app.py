@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Callable, Iterator, List
 
 
@@ -23,3 +24,9 @@ def integrate(f: Callable[[float], float], a: float, b: float, *, steps: int = 1
 def longest(words: List[str], *, size: Callable[[str], int] | None = None) -> str:
     """The word of the greatest size; its length, unless something else is asked for."""
     return max(words, key=size or len)
+
+
+def forever() -> None:
+    """Ends when it is cancelled."""
+    while True:
+        time.sleep(0.01)
