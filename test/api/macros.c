@@ -392,8 +392,8 @@ static void forms(sb_session *py)
         break;
     }
     CHECK(rows == 10);
-    sb_object later = app_integrate_submit(py, half, 0, 2, .steps = 1);
-    CHECK(sb_wait(py, later, -1) && sb_as_double(py, SB(later)) == 1);
+    sb_object later = app_integrate_submit(py, sb_import(py, "math.sqrt"), 0, 2, .steps = 1);
+    CHECK(sb_wait(py, later, -1) && sb_as_double(py, SB(later)) == 2);
     pandas_DataFrame df =
         pandas_DataFrame_new_submit(py, .data = SB_DICT(py, "a", SB_LIST(py, 1, 2)));
     CHECK(py_len(py, df) == 2);
