@@ -71,6 +71,10 @@ ROWS = (
     Row("compile.numpy_pandas.c", "s CPU", None, 0.6),
     Row("compile.numpy_pandas.cxx", "s CPU", None, 1.2),
     Row("memory.worker", "MB", None, 3),
+    Row("memory.handle.program", "bytes", None, 100),
+    Row("memory.handle.worker", "bytes", None, 100),
+    Row("memory.growth.program", "KB", None, 64),
+    Row("memory.growth.worker", "KB", None, 64),
     Row("start.first_result", "ms", None, 80),
 )
 
@@ -255,6 +259,16 @@ def memory(b: Bench) -> Samples:
     return {"memory.worker": Sample(statistics.median(more))}
 
 
+def figures(*command: str) -> Callable[[Bench], Samples]:
+    """Return the measurement of a program that prints a name and a value a line."""
+
+    def measure(b: Bench) -> Samples:
+        rows = [json.loads(line) for line in b.output(b.bench / command[0], *command[1:]).splitlines()]
+        return {row["name"]: Sample(row["value"]) for row in rows}
+
+    return measure
+
+
 def start(b: Bench) -> Samples:
     """Measure from sb_open to the first result, in a worker, in a new program each time."""
     times = [int(b.output(b.bench / "bench_worker", "start")) / 1e6 for _ in range(25)]
@@ -284,6 +298,8 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Samples]], ...] = (
     (("compile.numpy_pandas.c",), compile_headers("compile.numpy_pandas.c", "gcc", ".c", "-std=c11")),
     (("compile.numpy_pandas.cxx",), compile_headers("compile.numpy_pandas.cxx", "g++", ".cc", "-std=c++20")),
     (("memory.worker",), memory),
+    (("memory.handle.program", "memory.handle.worker"), figures("bench_memory", "handle")),
+    (("memory.growth.program", "memory.growth.worker"), figures("bench_memory", "growth")),
     (("start.first_result",), start),
 )
 
