@@ -16,15 +16,16 @@ struct feature {
     unsigned loops; /* how often the references are counted over; 0: 1,000 */
 };
 
-extern const struct feature features_calls[], features_values[], features_objects[],
-    features_errors[], features_callbacks[];
+/* clang-format off */
+#define FEATURE_TABLES(X) \
+    X(calls) X(values) X(objects) X(errors) X(callbacks) X(iteration) X(futures)
 
-/* The tables, NULL-terminated. */
-#define FEATURES                                                                                \
-    {                                                                                           \
-        features_calls, features_values, features_objects, features_errors, features_callbacks, \
-            NULL                                                                                \
-    }
+#define TABLE(name) extern const struct feature features_##name[];
+FEATURE_TABLES(TABLE)
+#undef TABLE
+#define TABLE(name) features_##name,
+#define FEATURES { FEATURE_TABLES(TABLE) NULL } /* all tables, NULL-terminated */
+/* clang-format on */
 
 /* The error that is due is pending, and is cleared; or one for want of memory, which stays. */
 static inline bool due(sb_session *py, sb_code code, const char *type)

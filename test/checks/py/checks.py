@@ -68,6 +68,29 @@ def call_and_catch(f):
         return str(e)
 
 
+ENDED = [False]
+
+
+def generator(n):
+    ENDED[0] = False
+    try:
+        for i in range(n):
+            yield i
+    finally:
+        ENDED[0] = True
+    return "returned"
+
+
+def ended():
+    return ENDED[0]
+
+
+def raising_generator(n):
+    for i in range(n):
+        yield i
+    raise ValueError("after %d" % n)
+
+
 def surrogates():
     return ["fine", {"key": "\udfff"}]
 
