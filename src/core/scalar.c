@@ -84,8 +84,8 @@ static bool parse_decimal(const char *s, size_t n, struct decimal *d)
         if (s == end)
             return false;
         for (; s < end && is_digit(*s); s++)
-            if (d->exponent <= exponent_max)
-                d->exponent = d->exponent * 10 + (*s - '0');
+            d->exponent =
+                d->exponent > INT64_MAX / 10 - 1 ? INT64_MAX / 2 : d->exponent * 10 + (*s - '0');
         if (d->exponent > 2 * exponent_max)
             return false;
         if (below)

@@ -9,16 +9,19 @@
 
 static const uint8_t *input;
 static size_t left;
-static uint64_t seq;
+static uint64_t seq, callbacks;
 static uint32_t tag;
 static uint8_t frame[32 + 65536];
 
+static const struct sb_transport transport;
 static int fuzz_open(const struct sb_place *place, uint32_t session, struct sb_link **link,
                      struct sb_buf *why)
 {
     (void)place, (void)why;
     tag = session;
     *link = sb__calloc(sizeof **link);
+    if (*link)
+        (*link)->transport = &transport;
     return *link ? 0 : -SB_E_MEMORY;
 }
 static int fuzz_send(struct sb_link *link, const uint8_t *bytes, size_t size)
@@ -50,6 +53,14 @@ static int fuzz_receive(struct sb_link *link, const uint8_t **bytes, size_t *siz
                              .session = tag,
                              .seq = seq,
                              .id = seq };
+    if (kind >> 2 == 1) { /* of a callback, or an answer to who does not wait */
+        head.kind = kind % 4 == 0   ? SB_FRAME_CALLBACK
+                    : kind % 4 == 1 ? SB_FRAME_DROP
+                    : kind % 4 == 2 ? SB_FRAME_REPLY
+                                    : SB_FRAME_CALLBACK;
+        head.id = kind % 4 == 2 ? seq - 1 : ++callbacks;
+        kind = 0;
+    }
     memcpy(frame, &head, sizeof head);
     if (n)
         memcpy(frame + sizeof head, input, n);
@@ -76,6 +87,32 @@ static const struct sb_transport transport = { .name = "fuzz",
                                                .dead = fuzz_dead,
                                                .close = fuzz_close };
 
+/* A function that calls on, keeps, fails, and gives back what it got. */
+static sb_value called(sb_session *py, const sb_value *args, size_t count, void *user)
+{
+    static const sb_fn any = { "m:f", "f>v" };
+    static const sb_site at = { "fuzz.c", "", 1 };
+    sb_value v = sb_run_v(py, &any, &at, NULL);
+    ++*(int *)user;
+    for (size_t i = 0; i < count; i++)
+        if (args[i].kind == SB_STR_ || args[i].kind == SB_KEYWORD_)
+            v.reserved += (uint32_t)args[i].as.str.ptr[args[i].as.str.len];
+    v.reserved = 0;
+    if (count && args[0].kind == SB_OBJECT_)
+        sb_keep(py, args[0].as.object);
+    if (count == 2)
+        sb_raise(py, "ValueError", "two");
+    if (count == 3)
+        sb_clear_error(py);
+    return count ? args[count - 1] : v;
+}
+static int dropped;
+static void drop(void *user)
+{
+    ++dropped;
+    --*(int *)user;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -101,7 +138,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!py)
         return 0;
     py->transport = &transport;
+    int calls = 0, functions = 0;
+    callbacks = 0;
+    dropped = 0;
     while (left >= 3) {
+        if (functions < 3) {
+            sb_function(py, called, &calls, drop);
+            functions++;
+        }
         SB_SCOPE(py);
         sb_run_d(py, &number, &at, NULL);
         sb_clear_error(py);
@@ -123,5 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sb_clear_error(py);
     }
     sb_close(py);
+    if (dropped != functions)
+        abort();
     return 0;
 }

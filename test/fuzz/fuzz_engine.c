@@ -16,14 +16,15 @@ const char *__asan_default_options(void);
 #define TAG 7
 #define DEFINITIONS 5000 /* where the numbers of fuzzed definitions begin */
 
-enum { NO_WAIT = 8, ALWAYS = 16, NEXT_EPOCH = 32, WITH_ID = 64 };
+enum { NO_WAIT = 8, ALWAYS = 16, NEXT_EPOCH = 32, WITH_ID = 64, CALLBACKS = 128 };
 
 static const struct sb_engine_api *api;
 static uint32_t definitions = DEFINITIONS;
 
 const char *__asan_default_options(void)
 {
-    return "detect_leaks=0"; /* what CPython holds at the end */
+    /* what CPython holds at the end; list(range(1 << 60)) is a MemoryError */
+    return "detect_leaks=0:allocator_may_return_null=1";
 }
 
 static const struct plan {
@@ -55,6 +56,7 @@ static const struct plan {
     { "=", "", NULL, "V", false },
     { "f", "__main__:falls", NULL, "n", false },
 };
+enum { USE = 100, FUNCTION = 101 }; /* plans for callbacks */
 
 static void check(bool good)
 {
@@ -148,10 +150,25 @@ static void prepare(struct sb_engine_session *s)
                "sys.set_int_max_str_digits(0) if hasattr(sys, 'set_int_max_str_digits') else None\n"
                "def echo(*args, **keywords): return args + tuple(keywords.values())\n"
                "def first(*args): return args[0]\n"
+               "def use(f, *args):\n"
+               "    try: return f(*args, k=1)\n"
+               "    except Exception as e: return [str(e), f(e) if len(args) < 3 else None]\n"
                "def falls(*args):\n"
                "    print(args)\n"
                "    raise KeyError(*args)\n");
     check(send_frame(s, &h, &body) == 0);
+    static const struct plan use = { "f", "__main__:use", NULL, "V", false },
+                             function = { "F", "function", NULL, "o", false };
+    for (int i = 0; i < 2; i++) {
+        body.len = 0;
+        h.seq++;
+        h.epoch++;
+        h.id = i ? (uint64_t)TAG << SB_ID_TAG_SHIFT | h.seq : 0;
+        sb__put_uint(&body, i ? FUNCTION : USE);
+        put_definition(&body, i ? &function : &use);
+        sb__put_head(&body, SB_MAJOR_ARRAY, 0);
+        check(send_frame(s, &h, &body) == 0); /* which fails: no arguments */
+    }
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
         body.len = 0;
         h.seq++;
@@ -201,48 +218,141 @@ static void fail_session(struct sb_engine_session *s, struct sb_frame *h)
     sb__buf_reset(&body);
 }
 
+/* ---- callbacks ---- */
+
+static const uint8_t *input; /* what is left of it */
+static size_t input_size;
+static struct sb_engine_session *session;
+static struct sb_frame last; /* the header of the last request */
+static struct sb_buf answers[SB_CALLBACK_DEPTH + 1];
+static unsigned depth;
+static uint64_t objects;
+
+static void next_request(void);
+
+/* What the program says to a CALLBACK: the next frames of the input, until one is RETURN or RAISE. */
+static int called(void *ctx, const uint8_t *frame, size_t size, const uint8_t **answer, size_t *n)
+{
+    (void)ctx;
+    struct sb_frame h;
+    for (;;) { /* OUTPUT may come first */
+        check(size >= sizeof h);
+        memcpy(&h, frame, sizeof h);
+        check(h.size >= sizeof h && h.size <= size && h.session == TAG && !h.segments);
+        if (h.kind == SB_FRAME_CALLBACK)
+            break;
+        frame += h.size;
+        size -= h.size;
+    }
+    check(h.size == size && depth < SB_CALLBACK_DEPTH);
+    struct sb_reader r = { frame + sizeof h, frame + size, NULL };
+    for (int items = 3; items--;)
+        check_item(&r, 0);
+    check(r.p == r.end);
+    depth++;
+    while (input_size >= 3 && input[0] & 1)
+        next_request();
+    depth--;
+    if (input_size < 3)
+        return -1;
+    size_t length = (size_t)input[1] << 8 | input[2];
+    length = length < input_size - 3 ? length : input_size - 3;
+    struct sb_buf *b = &answers[depth];
+    h.kind = input[0] & 2 ? SB_FRAME_RETURN : SB_FRAME_RAISE;
+    h.size = (uint32_t)(sizeof h + length);
+    h.id += input[0] == 0xf0; /* no callback's */
+    b->len = 0;
+    sb__buf_put(b, &h, sizeof h);
+    sb__buf_put(b, input + 3, length);
+    input += 3 + length;
+    input_size -= 3 + length;
+    *answer = b->ptr;
+    *n = b->len;
+    return 0;
+}
+
+/* use(function, *arguments): a call that leads to callbacks. */
+static void use_function(const uint8_t *arguments, size_t n)
+{
+    struct sb_buf body = { 0 };
+    last.kind = SB_FRAME_CALL;
+    last.flags = SB_FLAG_WAIT;
+    last.seq++;
+    last.epoch++;
+    uint64_t id = last.id = (uint64_t)TAG << SB_ID_TAG_SHIFT | ++objects;
+    sb__put_uint(&body, FUNCTION);
+    sb__put_head(&body, SB_MAJOR_ARRAY, 3);
+    sb__put_uint(&body, objects);
+    sb__put_text(&body, "f");
+    sb__put_text(&body, "(*args, **kwargs)");
+    send_frame(session, &last, &body);
+    last.seq++;
+    last.id = 0;
+    body.len = 0;
+    sb__put_uint(&body, USE);
+    sb__put_head(&body, SB_MAJOR_ARRAY, 1 + (n ? arguments[0] & 3 : 0));
+    sb__put_head(&body, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
+    sb__put_uint(&body, id);
+    if (n)
+        sb__buf_put(&body, arguments + 1, n - 1);
+    if (send_frame(session, &last, &body) < 0)
+        input_size = 0; /* a callback's result made no sense: the session is of no use any more */
+    sb__buf_reset(&body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    session = api->open(TAG, called, NULL);
+    check(session);
+    input = data;
+    input_size = size;
+    last = (struct sb_frame) { .session = TAG };
+    objects = depth = 0;
+    while (input_size >= 3)
+        next_request();
+    api->close(session);
+    return 0;
+}
+
+static void next_request(void)
 {
     static const uint8_t kinds[] = {
         SB_FRAME_CALL,    SB_FRAME_CALL, SB_FRAME_CALL, SB_FRAME_CALL,
         SB_FRAME_RELEASE, SB_FRAME_SYNC, SB_FRAME_CALL, SB_FRAME_OPEN
     };
-    struct sb_engine_session *s = api->open(TAG, NULL, NULL);
-    struct sb_frame h = { .session = TAG };
     struct sb_buf body = { 0 };
-    uint64_t counter = 0;
-    check(s);
-    while (size >= 3) {
-        uint8_t control = data[0];
-        size_t n = (size_t)data[1] << 8 | data[2];
-        data += 3;
-        size -= 3;
-        n = n < size ? n : size;
-        bool defines = (control & 7) == 6;
-        h.seq++;
-        h.epoch += (control & NEXT_EPOCH) != 0;
-        if (defines) {
-            fail_session(s, &h);
-            h.seq++;
-        }
-        h.kind = kinds[control & 7];
-        h.id = control & WITH_ID ? (uint64_t)TAG << SB_ID_TAG_SHIFT | ++counter : 0;
-        h.flags = control & NO_WAIT || h.kind == SB_FRAME_RELEASE ? 0 : SB_FLAG_WAIT;
-        if (control & ALWAYS && !defines)
-            h.flags |= SB_FLAG_ALWAYS;
-        if (defines)
-            h.flags |= SB_FLAG_DEFINE;
-        body.len = 0;
-        if (defines)
-            sb__put_uint(&body, definitions++);
-        sb__buf_put(&body, data, n);
-        /* Numbers of one byte are those of the plans above. */
-        if (h.kind != SB_FRAME_CALL || defines || (n && *data < 24))
-            send_frame(s, &h, &body);
-        data += n;
-        size -= n;
+    struct sb_frame *h = &last;
+    uint8_t control = input[0];
+    size_t n = (size_t)input[1] << 8 | input[2];
+    input += 3;
+    input_size -= 3;
+    n = n < input_size ? n : input_size;
+    const uint8_t *data = input;
+    input += n;
+    input_size -= n;
+    if (control & CALLBACKS) {
+        use_function(data, n);
+        return;
     }
+    bool defines = (control & 7) == 6;
+    h->seq++;
+    h->epoch += (control & NEXT_EPOCH) != 0;
+    if (defines) {
+        fail_session(session, h);
+        h->seq++;
+    }
+    h->kind = kinds[control & 7];
+    h->id = control & WITH_ID ? (uint64_t)TAG << SB_ID_TAG_SHIFT | ++objects : 0;
+    h->flags = control & NO_WAIT || h->kind == SB_FRAME_RELEASE ? 0 : SB_FLAG_WAIT;
+    if (control & ALWAYS && !defines)
+        h->flags |= SB_FLAG_ALWAYS;
+    if (defines)
+        h->flags |= SB_FLAG_DEFINE;
+    if (defines)
+        sb__put_uint(&body, definitions++);
+    sb__buf_put(&body, data, n);
+    /* Numbers of one byte are those of the plans above. */
+    if (h->kind != SB_FRAME_CALL || defines || (n && *data < 24))
+        send_frame(session, h, &body);
     sb__buf_reset(&body);
-    api->close(s);
-    return 0;
 }

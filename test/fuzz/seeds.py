@@ -54,6 +54,11 @@ def answers() -> Iterator[bytes]:
     for value in values():
         yield frame(0, value) * 12
         yield frame(2, b"\x01\x62hi") + frame(1, error) + frame(0, value) + frame(3, bytes(32) + value)
+        # The first answer is to the making of a function, whose number is 1 << 20.
+        call = frame(4, b"\x1a\x00\x10\x00\x00\x81" + value + b"\xa1\x61k" + value)
+        drop = frame(5, b"\x81\x1a\x00\x10\x00\x00")
+        yield frame(0, b"\xf6") + call + frame(0, value) + drop + frame(0, b"\xfb" + bytes(8)) + frame(0, value)
+        yield frame(0, b"\xf6") + call + call + frame(6, value) + frame(0, value) * 3 + drop + frame(0, value) * 3
 
 
 def engine() -> Iterator[bytes]:
