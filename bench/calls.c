@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Calls through generated headers, and what they stand against: `calls GROUP`. The groups are scalar and keyword
- * (in-process, against the floors), worker and chain (in a worker). */
+ * (in-process, against the floors), worker and chain (in a worker), stream (in-process, against the floor) and
+ * stream.worker. */
 #include "floor.h"
 #include "measure.h"
 #include <dlfcn.h>
@@ -88,6 +89,19 @@ static void chain_waiting(unsigned n)
         if (sb_failed(py))
             check();
     }
+}
+
+static void stream(unsigned n)
+{
+    SB_SCOPE(py);
+    int64_t sum = 0;
+    SB_FOR(py, int64_t, i, sb_call(py, "itertools.count")) {
+        sum += i;
+        if (i + 1 >= (int64_t)n)
+            break;
+    }
+    bench_sink = (double)sum;
+    check();
 }
 
 /* ---- two processes, each on a CPU of its own ---- */
@@ -246,13 +260,34 @@ static void chains(const char *module)
     bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
 }
 
+static void streams(const char *module)
+{
+    open_floors(module);
+    const struct bench_row rows[] = {
+        { .name = "stream.int.floor", .work = floors.count },
+        { .name = "stream.int.inprocess", .work = stream },
+    };
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 2);
+}
+
+static void streams_worker(const char *module)
+{
+    (void)module;
+    pid_t pid = open_worker();
+    const struct bench_row rows[] = {
+        { .name = "stream.int.worker", .work = stream, .other = pid }
+    };
+    bench_rows(rows, 1, 20, 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(const char *module);
     } groups[] = {
-        { "scalar", scalar }, { "keyword", keyword }, { "worker", worker }, { "chain", chains }
+        { "scalar", scalar }, { "keyword", keyword }, { "worker", worker },
+        { "chain", chains },  { "stream", streams },  { "stream.worker", streams_worker }
     };
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         bench_die("sched_getaffinity: %s", strerror(errno));

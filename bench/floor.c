@@ -8,8 +8,8 @@
 #include <Python.h>
 
 static PyThreadState *self; /* of the one thread that measures */
-static PyObject *f_sqrt, *f_mean, *f_place, *df, *array, *zero_names, *head_names, *place_names,
-    *head;
+static PyObject *f_sqrt, *f_mean, *f_place, *f_count, *df, *array, *zero_names, *head_names,
+    *place_names, *head;
 
 static PyObject *names(const char *first, const char *second)
 {
@@ -45,14 +45,15 @@ static int start(void)
     f_sqrt = member("math", "sqrt");
     f_mean = member("numpy", "mean");
     f_place = member("work", "place");
+    f_count = member("itertools", "count");
     df = made("frame");
     array = made("array");
     head = PyUnicode_InternFromString("head");
     head_names = names("n", NULL);
     zero_names = names("axis", NULL);
     place_names = names("scale", "offset");
-    int ok = f_sqrt && f_mean && f_place && df && array && head && head_names && zero_names &&
-             place_names;
+    int ok = f_sqrt && f_mean && f_place && f_count && df && array && head && head_names &&
+             zero_names && place_names;
     if (!ok)
         PyErr_Print();
     PyGILState_Release(level);
@@ -141,5 +142,25 @@ static void call_python(unsigned n)
     }
 }
 
+static void iterate_count(unsigned n)
+{
+    PyEval_RestoreThread(self);
+    PyObject *made = PyObject_CallNoArgs(f_count), *iterator = made ? PyObject_GetIter(made) : NULL;
+    if (!iterator)
+        failed();
+    int64_t sum = 0;
+    for (PyObject *item; n && (item = PyIter_Next(iterator)); n--) {
+        sum += PyLong_AsLongLong(item);
+        Py_DECREF(item);
+    }
+    if (n || PyErr_Occurred())
+        failed();
+    bench_sink = (double)sum;
+    Py_DECREF(iterator);
+    Py_DECREF(made);
+    PyEval_SaveThread();
+}
+
 __attribute__((visibility("default"))) extern const struct bench_floor bench_floor;
-const struct bench_floor bench_floor = { start, call_sqrt, call_head, call_mean, call_python };
+const struct bench_floor bench_floor = { start,     call_sqrt,   call_head,
+                                         call_mean, call_python, iterate_count };

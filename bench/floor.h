@@ -11,6 +11,7 @@ struct bench_floor {
     void (*head)(unsigned n);   /* df.head(n=3) */
     void (*mean)(unsigned n);   /* numpy.mean(a, axis=0) */
     void (*python)(unsigned n); /* work.place(1.5, 2.5, 3, scale=2.0, offset=4) */
+    void (*count)(unsigned n);  /* the first n items of itertools.count() */
 };
 
 #define BENCH_FLOOR_SYMBOL "bench_floor"

@@ -58,6 +58,9 @@ ROWS = (
     Row("call.keyword.python", CALL_UNIT, "call.keyword.python.floor", 1.3),
     Row("chain.ten.waiting", CALL_UNIT),
     Row("chain.ten", CALL_UNIT, "chain.ten.waiting", 0.5),
+    Row("stream.int.floor", CALL_UNIT),
+    Row("stream.int.inprocess", CALL_UNIT),
+    Row("stream.int.worker", CALL_UNIT, None, 330),
     Row("list.floats.floor", CALL_UNIT),
     Row("list.floats.inprocess", CALL_UNIT, "list.floats.floor", 2),
     Row("list.floats.worker", CALL_UNIT, "list.floats.floor", 3),
@@ -284,6 +287,8 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Samples]], ...] = (
         calls("keyword"),
     ),
     (("chain.ten", "chain.ten.waiting"), calls("chain")),
+    (("stream.int.floor", "stream.int.inprocess"), calls("stream")),
+    (("stream.int.worker",), calls("stream.worker")),
     (
         tuple(
             "%s.%s" % (row, end)
