@@ -96,9 +96,9 @@ struct sb_python {
     PyObject *coroutine; /* the class of what `async def` functions give */
     PyObject *runner;    /* language.py: the event loop of a session */
     PyObject *enter, *leave, *evaluate, *execute, *reload; /* language.py */
-    PyObject *builtins;  /* the module's dict */
-    PyObject *modules;   /* sys.modules */
-    bool lists;          /* lists have their items where sb__list_items looks */
+    PyObject *builtins;                                    /* the module's dict */
+    PyObject *modules;                                     /* sys.modules */
+    bool lists; /* lists have their items where sb__list_items looks */
     struct {
 #define SB_NAME(name) PyObject *name;
         SB_INTERNED(SB_NAME)
