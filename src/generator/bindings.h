@@ -153,6 +153,8 @@ struct sbg_callback *sbg_callback_in(struct sbg_bindings *b, const struct sbg_ty
 
 /* iterating.c */
 struct sbg_source;
+/* What a call gives whose result is declared as `returns`: a coroutine is awaited, so it is the coroutine's result. */
+const struct sbg_type *sbg_awaited(const struct sbg_type *returns);
 /* Is there an iterating form of the function with these signatures, and of what type are its items? */
 bool sbg_iterates(struct sbg_bindings *b, const struct sbg_source *s,
                   const struct sbg_sig *const *sigs, size_t count, struct sbg_ctype *item);

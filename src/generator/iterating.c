@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+const struct sbg_type *sbg_awaited(const struct sbg_type *returns)
+{
+    static const char *const names[] = { "typing.Coroutine", "collections.abc.Coroutine",
+                                         "types.CoroutineType", NULL };
+    bool coroutine = false;
+    for (size_t i = 0; names[i] && returns->kind == SBG_INST; i++)
+        coroutine = coroutine || strcmp(returns->name, names[i]) == 0;
+    return coroutine && returns->item_count == 3 ? returns->items[2] : returns;
+}
+
 static bool is_one_of(const char *name, const char *const *names)
 {
     for (; *names; names++)
@@ -53,7 +63,7 @@ static bool item_type(struct sbg_bindings *b, const struct sbg_type *returns,
                       const struct sbg_use *use, struct sbg_ctype *out)
 {
     const struct sbg_type *parts[SBG_MAX_PARTS];
-    size_t count = sbg_flatten(b, returns, use->self, parts, SBG_MAX_PARTS);
+    size_t count = sbg_flatten(b, sbg_awaited(returns), use->self, parts, SBG_MAX_PARTS);
     bool all = count > 0;
     *out = (struct sbg_ctype) { .code = 'v' };
     for (size_t i = 0; i < count; i++) {

@@ -63,8 +63,6 @@ static struct sbg_ctype result_of(struct sbg_bindings *b, const struct sbg_sourc
             return (struct sbg_ctype) { .code = c->plain };
         return (struct sbg_ctype) { .code = 'o', .cls = c };
     }
-    if (s->async)
-        return (struct sbg_ctype) { .code = 'o' };
     const struct sbg_use use = {
         .library = s->library,
         .self = s->scope,
@@ -72,7 +70,7 @@ static struct sbg_ctype result_of(struct sbg_bindings *b, const struct sbg_sourc
         .python = sbg_printf(&b->arena, "%s: result", s->python),
         .enum_name = sbg_printf(&b->arena, "%s_returns", s->enum_name),
     };
-    return sbg_map_type(b, sig->returns, &use);
+    return sbg_map_type(b, sbg_awaited(sig->returns), &use);
 }
 
 static struct sbg_ctype joined_result(const struct sbg_overloads *o, const struct sbg_sigs *all,

@@ -24,11 +24,24 @@ int main(void)
     int turns = 0;
     for (int i = 0; i < 5 && !sb_failed(py); i++, turns++) {
         SB_SCOPE(py);
-        if (i == 3)
-            break; /* closes the scope, and leaves the loop */
-        sb_call(py, "math.sqrt", i == 2 ? -1 : i);
+        SB_WITH(py, log, py_open(py, "log.txt", .mode = "a"));
+        sb_method(py, log, "write", "line\n");
+        if (i == 1)
+            break; /* closes the file, then the scope, and leaves the loop */
     }
-    printf("turns %d\n", turns);
+    printf("turns %d: %s", turns, sb_as_str(py, sb_method(py, py_open(py, "log.txt"), "read")).ptr);
+    sb_call(py, "os.remove", "log.txt");
+
+    /* The block's end is told of the error; this manager takes it away. */
+    for (int i = 0; i < 2; i++) {
+        SB_WITH(py, quiet, sb_call(py, "contextlib.suppress", sb_import(py, "builtins.ValueError")));
+        sb_call(py, i ? "math.sqrt" : "math.nothing", -1);
+    }
+    printf("%d\n", sb_catch(py, "AttributeError"));
+    for (int i = 2; i >= 0 && !sb_failed(py); i--) {
+        SB_SCOPE(py);
+        sb_call(py, "math.sqrt", i == 1 ? -1 : i);
+    }
     const sb_error *e = sb_get_error(py);
     printf("%s: %s, in %s\n", e->type, e->message, e->function);
     sb_clear_error(py);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import (
     Any,
+    AsyncIterator,
     Callable,
     Generator,
     Iterator,
@@ -177,6 +178,11 @@ def nothing(x: Base) -> None:
 
 async def coro() -> int:
     return 1
+
+
+async def texts(n: int) -> AsyncIterator[str]:
+    for i in range(n):
+        yield "t" * i
 
 
 def untyped(a, b=2, *args, **kw):

@@ -234,6 +234,8 @@ static void loops(sb_session *py)
     CHECK(py, sum == 5);
     size_t length = 0;
     mine_words_iter(py, word) length += word.len;
+    CHECK(py, mine_coro(py) == 1);
+    mine_texts_iter(py, text, 3) length += text.len - 1;
     CHECK(py, length == 3);
     double half = 0;
     mine_Rows_new_iter(py, x, 3) half += x;

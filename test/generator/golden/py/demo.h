@@ -850,17 +850,17 @@ static inline demo_Result demo_eig(sb_session *py, sb_value a, const sb_site *at
 
 /** Asynchronous.
  *  Python: demo.fetch(url: str) -> bytes */
-static inline sb_object demo_fetch(sb_session *py, const char *url, const sb_site *at_)
+static inline sb_bytes demo_fetch(sb_session *py, const char *url, const sb_site *at_)
 {
-    static const sb_fn fn_ = { "demo:fetch", "fs:url>o" };
+    static const sb_fn fn_ = { "demo:fetch", "fs:url>y" };
     const sb_slot slots_[] = { { .s = url } };
-    return sb_run_o(py, &fn_, at_, slots_);
+    return sb_run_y(py, &fn_, at_, slots_);
 }
 /* demo.fetch(url: str) -> bytes */
 #define demo_fetch(py, url) \
     (demo_fetch)(py, url, SB_SITE_(""))
 #define demo_fetch_submit(py, url) \
-    (demo_fetch)(py, url, SB_SITE_(SB_LATER_))
+    SB_SUBMITTED_(py, (demo_fetch)(py, url, SB_SITE_(SB_LATER_)))
 
 /** Python: demo.größe(länge: int, *, breite_ß: int = 0) -> int */
 typedef struct demo_gru00f6u00dfe_opts {
