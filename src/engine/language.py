@@ -189,7 +189,8 @@ class Runner:
                 trace = trace.tb_next
             raise error.with_traceback(trace)  # noqa: B904 (it is the same one)
         finally:
-            self.task = self.stopped = None
+            # The task holds the exception, which holds this frame.
+            self.task = self.stopped = task = trace = awaitable = None
 
     def step(self, iterator):
         return self.run(one_step(iterator))

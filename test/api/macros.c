@@ -399,6 +399,62 @@ static void forms(sb_session *py)
     CHECK(py_len(py, df) == 2);
 }
 
+typedef union any_class {
+    sb_object object;
+} any_class;
+
+static void language(sb_session *py)
+{
+    SB_SCOPE(py);
+    int64_t n = 0;
+    if (n == 0)
+        SB_FOR(py, int64_t, i, sb_call(py, "builtins.range", 3))
+            n += i;
+    SB_FOR(py, double, d, SB_LIST(py, 1, 2)) {
+        SB_FOR(py, sb_str, s, "ab", .lazy = true)
+            n += (int64_t)s.len;
+        if (d > 1)
+            break;
+        continue;
+    }
+    SB_FOR(py, bool, b, SB_LIST(py, SB_TRUE))
+        n += b;
+    const sb_bytes bytes = { (const unsigned char *)"ab", 2 };
+    SB_FOR(py, sb_bytes, b, SB_LIST(py, bytes))
+        n += (int64_t)b.len;
+    SB_FOR(py, sb_value, v, SB_TUPLE(py, SB_NONE))
+        n += sb_is_none(v);
+    SB_FOR(py, sb_object, o, SB_LIST(py, SB_NONE))
+        n += o.id != 0;
+    SB_FOR(py, any_class, c, sb_call(py, "builtins.iter", SB_LIST(py, 5)), .lazy = true,
+           .of = "builtins:int")
+        n += c.object.id != 0;
+    SB_FOR(py, long long, i, SB_LIST(py, 5))
+        n += i;
+    CHECK(n == 17);
+    {
+        SB_WITH(py, lock, sb_call(py, "threading.Lock"));
+        SB_WITH(py, list, sb_call(py, "contextlib.nullcontext", SB_LIST(py, 1)));
+        CHECK(sb_truth(py, list) && sb_contains(py, list, 1) && sb_is(py, lock, SB_TRUE));
+    }
+    CHECK(sb_callable(py, sb_import(py, "math.sqrt")) && !sb_has_attr(py, 1, "none"));
+    CHECK(sb_as_int(py, sb_eval(py, "a + 1", SB_KW("a", 1))) == 2 &&
+          sb_as_int(py, sb_get(py, sb_exec(py, "a = 1"), "a")) == 1);
+    CHECK(sb_as_int(py, sb_apply(py, sb_import(py, "builtins.abs"), -1)) == 1);
+    CHECK(sb_isinstance(py, 1, "int") && sb_isinstance(py, 1, sb_import(py, "builtins.int")));
+    CHECK(sb_hash(py, 1) == 1);
+    SAME(sb_repr(py, "a").ptr, "'a'");
+    sb_value list = SB(sb_as_object(py, SB_LIST(py, 1, 2))), item;
+    sb_del_item(py, list, 0);
+    CHECK(sb_count(py, list) == 1);
+    sb_value it = sb_call(py, "builtins.iter", list);
+    CHECK(sb_next(py, it, &item) && sb_as_int(py, item) == 2 && !sb_next(py, it, &item));
+    sb_value space = sb_call(py, "types.SimpleNamespace", SB_KW("a", 1));
+    sb_del_attr(py, space, "a");
+    CHECK(!sb_has_attr(py, space, "a"));
+    CHECK(sb_is(py, sb_reload(py, "colorsys"), sb_import(py, "colorsys")));
+}
+
 int main(void)
 {
     sb_session *py = sb_open(.timeout = 60);
@@ -408,6 +464,7 @@ int main(void)
     scopes(py);
     rest(py);
     forms(py);
+    language(py);
     if (sb_close(py))
         return 1;
     printf("ok %d\n", checks);

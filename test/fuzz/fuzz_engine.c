@@ -55,6 +55,14 @@ static const struct plan {
     { "e", "KeyError", NULL, "b", false },
     { "=", "", NULL, "V", false },
     { "f", "__main__:falls", NULL, "n", false },
+    { "i", "loop", NULL, "o", false },
+    { "n", "loop", NULL, "(v)", false },
+    { "n", "loop", NULL, "(i)", false },
+    { "q", "loop", NULL, "n", false },
+    { "w", "with", NULL, "(o?)", false },
+    { "z", "with", NULL, "b", false },
+    { "f", "__main__:generate", NULL, "o", false },
+    { "f", "__main__:later", NULL, "v", false },
 };
 enum { USE = 100, FUNCTION = 101 }; /* plans for callbacks */
 
@@ -90,6 +98,8 @@ static void check_answers(const uint8_t *p, size_t left, bool waits)
         check(last != SB_FRAME_REPLY && last != SB_FRAME_ERROR);
         struct sb_reader r = { .p = p + sizeof h, .end = p + h.size };
         for (int items = h.kind == SB_FRAME_OUTPUT ? 2 : 1; items--;)
+            check_item(&r, 0);
+        while (h.kind == SB_FRAME_REPLY && r.p < r.end) /* a batch of a stream */
             check_item(&r, 0);
         check(r.p == r.end);
         last = h.kind;
@@ -153,6 +163,9 @@ static void prepare(struct sb_engine_session *s)
                "def use(f, *args):\n"
                "    try: return f(*args, k=1)\n"
                "    except Exception as e: return [str(e), f(e) if len(args) < 3 else None]\n"
+               "def generate(*args):\n"
+               "    for x in args: yield x\n"
+               "async def later(*args): return args\n"
                "def falls(*args):\n"
                "    print(args)\n"
                "    raise KeyError(*args)\n");

@@ -86,6 +86,16 @@ def engine() -> Iterator[bytes]:
         + frame(32, b"\x17\x81\x61a")
         + frame(7, b"\x01")
     )
+    for items in (b"\x01\x02\x03", b"\x01\x61a\x80", b"\x80\x80\x01"):
+        generator = frame(96, b"\x18\x1e\x83" + items)
+        stream = frame(96, b"\x18\x18\x81" + identifier)
+        second = b"\xd8\x27\x1b" + ((7 << 48) + 2).to_bytes(8, "big")
+        for plan in (25, 26):
+            batch = frame(32, b"\x18" + bytes([plan]) + b"\x82" + second + b"\x18\x20")
+            step = frame(32, b"\x18" + bytes([plan]) + b"\x81" + identifier)
+            yield generator + stream + batch * 3 + step + frame(32, b"\x18\x1b\x81" + second)
+        yield generator + frame(96, b"\x18\x1c\x81" + identifier) + frame(32, b"\x18\x1d\x81" + second)
+        yield frame(32, b"\x18\x1f\x83" + items)
     for operation in (b"\x61f\x68math:cos\x80\x61d\xf4", b"\x61m\x65a:b.c\x82\x61x\x61y\x6f(i,s?,o{a:b.c})\xf5"):
         yield frame(6, b"\x85" + operation + b"\x83\x01\x02\x03")
 
