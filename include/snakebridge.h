@@ -256,6 +256,7 @@ typedef struct sb_project {
     const char *const *python_path; /* folders in front of sys.path; NULL-terminated, or NULL */
     const char *root;               /* the folder of pyproject.toml, or NULL */
     const char *libpython;          /* for "inprocess", or NULL: the interpreter is asked */
+    const char *error_detail;       /* "plain" or "explained", or NULL */
 } sb_project;
 extern const sb_project sb_project_ __attribute__((weak, visibility("hidden")));
 
@@ -272,6 +273,9 @@ typedef struct sb_options {
      * sb_user tell about the error; everything else does nothing. */
     void (*on_error)(sb_session *py, void *user);
     void *user;
+    /* What is printed of an error: "explained" adds what sb_explain has to say; "plain" does not. NULL:
+     * $SNAKEBRIDGE_ERROR_DETAIL, the project, "plain" */
+    const char *error_detail;
 } sb_options;
 
 /* Opens a session: sb_open(), sb_open(.timeout = 2, .quiet = true). Python starts on its first call. Never NULL but
@@ -346,6 +350,86 @@ SB_API void sb_clear_error(sb_session *py);
 SB_API bool sb_catch(sb_session *py, const char *type);
 /* "SB_E_TIMEOUT" for SB_E_TIMEOUT. */
 SB_API const char *sb_code_name(sb_code code);
+
+/* What is behind an error. These work while it is pending, and may ask Python; `e` is the pending error or one that they
+ * gave, NULL: the pending one. What they give is valid until the error is cleared; an exception among it outlives that by
+ * sb_keep, as the pending one does. Without an error, without an exception of Python's, or when Python cannot be asked any
+ * more, there is nothing: NULL, 0, an empty list. A chain has 256 exceptions at most, each tells 200 frames: the first and
+ * the last hundred. */
+/* The exception behind it: __cause__ (raise ... from), and __context__ (the one that was being handled, also where `from`
+ * hides it). Its `traceback` is its own part alone. */
+SB_API const sb_error *sb_error_cause(sb_session *py, const sb_error *e);
+SB_API const sb_error *sb_error_context(sb_session *py, const sb_error *e);
+/* The exceptions in an exception group (3.11, or the package exceptiongroup): how many, and one by its place. */
+SB_API size_t sb_error_count(sb_session *py, const sb_error *e);
+SB_API const sb_error *sb_error_nth(sb_session *py, const sb_error *e, size_t i);
+/* The texts added by add_note (3.11): a list. */
+SB_API sb_value sb_error_notes(sb_session *py, const sb_error *e);
+
+typedef struct sb_error_frame {
+    const char *file, *function, *text; /* `text`: the source line, "" if it cannot be had */
+    int line;
+} sb_error_frame;
+typedef struct sb_error_frames {
+    const sb_error_frame *ptr; /* outermost first, as in a traceback */
+    size_t len;
+} sb_error_frames;
+SB_API sb_error_frames sb_error_frames_of(sb_session *py, const sb_error *e);
+/* The local variables of frame `i`: a dict of names and what repr() says of their values, clipped to about 1,000 characters;
+ * 200 at most. */
+SB_API sb_value sb_error_locals(sb_session *py, const sb_error *e, size_t i);
+
+#define SB_WHYS_(X)                                                                                \
+    X(SHAPE, 1, "shapes that do not fit")                                                          \
+    X(DTYPE, 2, "dtypes that do not fit")                                                          \
+    X(DEVICE, 3, "operands on different devices")                                                  \
+    X(MEMORY, 4, "out of memory")                                                                  \
+    X(INDEX, 5, "an index out of range")                                                           \
+    X(KEY, 6, "a key that is not there")                                                           \
+    X(DATA, 7, "data that cannot be used")                                                         \
+    X(MODULE, 8, "a missing module")                                                               \
+    X(KEYWORD, 9, "a wrong keyword")                                                               \
+    X(ARGUMENTS, 10, "wrong arguments")                                                            \
+    X(STATE, 11, "an object that is not ready")                                                    \
+    X(VALUE, 12, "a value that cannot cross")                                                      \
+    X(STALE, 13, "a stale handle")                                                                 \
+    X(SESSION, 14, "an object of another session")                                                 \
+    X(HANDLE, 15, "a handle whose call failed")                                                    \
+    X(TIME, 16, "time that ran out")                                                               \
+    X(WORKER, 17, "a worker that ended")                                                           \
+    X(ATTRIBUTE, 18, "an attribute that is not there")
+
+typedef enum sb_why {
+#define SB_WHY_(name, number, text) SB_WHY_##name = number,
+    SB_WHYS_(SB_WHY_)
+#undef SB_WHY_
+} sb_why;
+
+typedef struct sb_error_field {
+    const char *name, *text;
+} sb_error_field;
+
+/* What a person should know about an error; texts are never NULL. docs/errors.md lists the mistakes that are known, and
+ * their fields. */
+typedef struct sb_explanation {
+    sb_why why;
+    const char *kind;               /* of `why`: "shapes that do not fit" */
+    const char *summary;            /* a sentence */
+    const char *found, *expected;   /* "" if that is no question here */
+    const char *const *suggestions; /* what to try, the likeliest first */
+    size_t suggestion_count;
+    const sb_error_field *fields; /* "operation", "left", "right", "asked", "free", ... */
+    size_t field_count;
+    const char *text; /* all of it as sb_print_error writes it */
+    const sb_error *error; /* that it is about: the pending one, or what caused it */
+} sb_explanation;
+
+/* Explains the pending error; NULL if there is none, or nothing is known that its message does not say. Valid until the
+ * error is cleared. Computed now, not when the error came; may ask Python for the failed call's signature and shapes. Works
+ * in on_error, too. */
+SB_API const sb_explanation *sb_explain(sb_session *py);
+/* The text of a field of the explanation, or "". `x` may be NULL. */
+SB_API const char *sb_explanation_field(const sb_explanation *x, const char *name);
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 TRANSPORTS = ("worker", "inprocess")
 SYNC = ("auto", "never")
+ERROR_DETAIL = ("plain", "explained")
 # Words that the C compiler keeps for itself make no prefix.
 PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
@@ -72,6 +73,7 @@ class Project:
     python_path: list[str]
     stubs: str
     transport: str
+    error_detail: str
     python: str | None
     output: str
     manifests: str
@@ -278,6 +280,7 @@ ALLOWED = (
     "python-path",
     "stubs",
     "transport",
+    "error-detail",
     "python",
     "output",
     "probe-timeout",
@@ -351,6 +354,7 @@ def check_document(path: str, text: str, document: Json) -> Project:
         python_path=python_path,
         stubs=stubs,
         transport=take("transport", lambda k, v: check.choice(k, v, TRANSPORTS), "worker"),
+        error_detail=take("error-detail", lambda k, v: check.choice(k, v, ERROR_DETAIL), "plain"),
         python=take("python", check.text, None),
         output=absolute(take("output", check.text, "build/snakebridge")),
         manifests=os.path.join(root, ".snakebridge", "manifest"),

@@ -445,6 +445,7 @@ def bind(path: str, folder: str, only: list[str], diagnostics: Diagnostics) -> N
         libpython=env.facts["libpython"],
         python_path=project.python_path,
         transport=project.transport,
+        error_detail=project.error_detail,
         output=project.output,
         libraries=written,
         inputs=files,

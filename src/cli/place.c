@@ -40,6 +40,7 @@ sb_project place_table(const place *at, const parts *p)
         .python_path = at->found.python_path,
         .root = at->root,
         .libpython = at->found.libpython,
+        .error_detail = at->found.error_detail,
     };
 }
 

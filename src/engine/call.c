@@ -8,6 +8,7 @@
 #include "engine/callback.h"
 #include "engine/codec.h"
 #include "engine/error.h"
+#include "engine/explain.h"
 #include "engine/output.h"
 #include "engine/async.h"
 #include "engine/iterate.h"
@@ -270,6 +271,8 @@ static int call(struct sb_engine_session *s, sb_header *h, struct sb_reader *r)
     PyObject *result = NULL;
     if (SB_LIKELY(read_arguments(s, plan, r, &a) == 0))
         result = perform(s, plan, &a);
+    if (SB_UNLIKELY(!result) && !r->error && PyErr_Occurred())
+        sb__explain_remember(s, plan, a.at, a.n, a.keywords, a.kwnames);
     drop(&a);
     if (SB_UNLIKELY(!result))
         return r->error ? sb__answer_malformed(s, r->error) : sb__answer_fail(s, h);
@@ -354,12 +357,15 @@ static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t s
     sb_vectorcall *f = plan->slot ? sb__slot(plan->object, plan->slot) : sb__py.vectorcall;
     PyObject *result =
         f(plan->object, at + 1, (n - plan->keywords) | SB_ARGUMENTS_OFFSET, plan->kwnames);
-    while (i)
-        drop_argument(at[i--]);
     if (SB_UNLIKELY(!result || PyErr_Occurred())) {
         check_result(plan, result);
+        sb__explain_remember(s, plan, at + 1, n, plan->keywords, plan->kwnames);
+        while (i)
+            drop_argument(at[i--]);
         return sb__answer_fail(s, h);
     }
+    while (i)
+        drop_argument(at[i--]);
     if (SB_UNLIKELY(plan->result.code != 'd' || Py_TYPE(result) != &PyFloat_Type ||
                     s->answer.cap < 128 || s->output.len))
         return answer_result(s, h, plan, result);
@@ -471,12 +477,14 @@ static SB_APART int run_long(struct sb_engine_session *s, const uint8_t *frame, 
                     h->session != s->tag || h->seq >> SB_ID_TAG_SHIFT || !h->seq))
         return sb__answer_malformed(s, "a frame whose header makes no sense");
     struct sb_reader r = { .p = frame + sizeof *h, .end = frame + size };
-    if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0)
-        sb__session_recover(s);
     if (SB_UNLIKELY(s->answer.cap > ANSWER_KEPT))
         sb__buf_reset(&s->answer);
     s->answer.len = 0;
     begin(s, h);
+    if (SB_UNLIKELY(s->failed) && (int32_t)(h->epoch - s->failed_epoch) > 0) {
+        sb__session_recover(s);
+        sb__explain_forget(s); /* which may run destructors */
+    }
     int rc = dispatch(s, h, &r);
     end(s);
     return rc;

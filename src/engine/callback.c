@@ -7,6 +7,7 @@
 #include "engine/answer.h"
 #include "engine/codec.h"
 #include "engine/error.h"
+#include "engine/explain.h"
 #include "engine/guard.h"
 #include "engine/output.h"
 #include "engine/serve.h"
@@ -138,6 +139,7 @@ static void push(struct sb_engine_session *s, struct sb_level *v)
     s->answer = answer;
     s->level = v;
     s->depth++;
+    sb__explain_forget(s);
 }
 
 /* Back to the request below `v`, which becomes the top. */
@@ -165,6 +167,7 @@ static void pop(struct sb_engine_session *s, struct sb_level *v)
     s->answer = v->answer;
     v->answer = answer;
     sb__callback_turn();
+    sb__explain_forget(s);
 }
 
 void sb__callback_nest(struct sb_engine_session *s, struct sb_level *v)

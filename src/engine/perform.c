@@ -5,6 +5,7 @@
 #include "engine/callback.h"
 #include "engine/iterate.h"
 #include "engine/with.h"
+#include "engine/explain.h"
 
 static PyObject *wrong_count(const struct sb_target *plan, size_t least, size_t most, size_t n)
 {
@@ -127,6 +128,8 @@ PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
         return sb__stream_perform(s, plan, a);
     if (plan->op == 'w' || plan->op == 'z')
         return sb__with_perform(s, plan, a);
+    if (plan->op == '?')
+        return sb__explain(s, plan, a->at, n);
     if (plan->op == 'f' && !sb__plan_object(plan))
         return NULL;
     if (plan->op == 'E') /* just now, perhaps */

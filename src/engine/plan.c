@@ -416,12 +416,12 @@ static bool read_operation(struct sb_target *plan, struct sb_reader *r)
 {
     const char *last = last_component(plan->name);
     bool named = plan->op == '=' || *last;
-    if (!named || !strchr("fmgscxke=Finqwz", plan->op))
+    if (!named || !strchr("fmgscxke=Finqwz?", plan->op))
         return sb__read_fail(r, "a plan with an operation that does not exist, or without a name");
     if ((plan->op == 'n' || plan->op == 'w') &&
         (plan->result.code != '(' || plan->result.count != 1))
         return sb__read_fail(r, "an operation whose result is a type in parentheses");
-    if (strchr("mgs", plan->op) || (plan->op == 'c' && last != plan->name)) {
+    if (strchr("mgs?", plan->op) || (plan->op == 'c' && last != plan->name)) {
         if (!(plan->member = PyUnicode_InternFromString(last)))
             return false;
     } else if (plan->op == 'x') {

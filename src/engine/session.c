@@ -6,6 +6,7 @@
 #include "engine/session.h"
 #include "engine/async.h"
 #include "engine/callback.h"
+#include "engine/explain.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -49,6 +50,7 @@ void sb__session_clear(struct sb_engine_session *s)
     s->entries = NULL;
     s->mask = 0;
     sb__session_recover(s);
+    sb__explain_forget(s);
     s->counter = 1;
 }
 

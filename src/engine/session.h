@@ -17,6 +17,8 @@
  * since a wider load right behind narrower stores stalls the processor. */
 typedef const struct sb_frame sb_header __attribute__((aligned(1)));
 
+struct sb_target;
+
 struct sb_entry {
     uint64_t id; /* 0: free */
     PyObject *object;
@@ -41,6 +43,8 @@ struct sb_engine_session {
     uint32_t failed_epoch;
     uint64_t failed_seq, skipped;
     struct sb_buf error; /* the first error's array but for its last item, `skipped` */
+    const struct sb_target *failed_plan; /* of the call that raised it: see explain.h */
+    PyObject *failed_arguments, *failed_keywords;
     struct sb_fault fault;
     struct sb_place place; /* in the value that the fault or the exception is about */
 

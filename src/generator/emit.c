@@ -350,6 +350,7 @@ static struct sbg_file make_project(const struct sbg_project_table *project)
     sbg_addf(&text, "    .python_path = %s,\n", path ? "sb_project_path_" : "NULL");
     add_field(&text, "root", p->root);
     add_field(&text, "libpython", p->libpython);
+    add_field(&text, "error_detail", p->error_detail);
     sbg_add(&text, "};\n#ifdef __cplusplus\n} /* extern \"C\" */\n#endif\n#endif\n");
     return (struct sbg_file) { "py/_project.h", text.ptr, text.len };
 }

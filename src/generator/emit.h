@@ -11,7 +11,7 @@
 
 /* What becomes the table of py/_project.h; see sb_project in snakebridge.h. Any field may be NULL. */
 struct sbg_project_table {
-    const char *python, *engine, *transport, *root, *libpython;
+    const char *python, *engine, *transport, *root, *libpython, *error_detail;
     const char *const *python_path; /* NULL-terminated */
 };
 

@@ -98,13 +98,15 @@ int sbg_project_table(const json_t *done, struct sbg_project_table *table, const
     table->python = json_string_value(json_object_get(done, "python"));
     table->libpython = json_string_value(json_object_get(done, "libpython"));
     table->transport = json_string_value(json_object_get(done, "transport"));
+    table->error_detail = json_string_value(json_object_get(done, "error_detail"));
     table->python_path = count ? *paths : NULL;
     return 0;
 }
 
 int sbg_project_save(const char *folder, const json_t *done)
 {
-    static const char *const kept[] = { "libpython", "python", "python_path", "transport" };
+    static const char *const kept[] = { "error_detail", "libpython", "python", "python_path",
+                                        "transport" };
     char *path = NULL, *text = NULL;
     int rc = -1;
     json_t *table = json_object();

@@ -19,7 +19,7 @@ char *sbg_project_root(const char *file);
 /* Its folder .snakebridge, made if need be, with a .gitignore in it. To be freed; NULL with errno. */
 char *sbg_project_folder(const char *root);
 
-/* The run-time table of a "done" event: python, libpython, transport, python_path. What it holds are views into `done`, apart from
+/* The run-time table of a "done" event: python, libpython, transport, error_detail, python_path. What it holds are views into `done`, apart from
  * `paths`, which is to be freed. Returns 0, or -1 for want of memory. */
 int sbg_project_table(const json_t *done, struct sbg_project_table *table, const char ***paths);
 

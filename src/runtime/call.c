@@ -200,7 +200,9 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
         f.classes = (char *)names.ptr;
         f.classes_size = names.failed ? 0 : names.len;
         py->answered = py->seq;
+        py->resting = true;
         sb__fail_with(py, &f);
+        py->resting = false;
     }
     sb__buf_reset(&names);
     return ok;

@@ -2,6 +2,7 @@
  *
  * Callbacks: see callback.h. */
 #include "runtime/callback.h"
+#include "runtime/detail.h"
 #include "runtime/request.h"
 #include <ctype.h>
 #include <stdarg.h>
@@ -143,6 +144,8 @@ static struct sb_serving *begin(sb_session *py, uint64_t seq)
         b = v->classes;
         v->classes = py->error_classes;
         py->error_classes = b;
+        v->detail = py->detail;
+        py->detail = NULL;
         py->failed = py->looked = py->exception_kept = false;
         py->error = (sb_error) { 0 };
         py->error_classes.len = 0;
@@ -169,6 +172,7 @@ static void forget_error(sb_session *py)
 {
     if (py->error.exception.id && !py->exception_kept)
         sb__release(py, py->error.exception.id);
+    sb__detail_drop(py);
     py->failed = py->looked = false;
     py->error = (sb_error) { 0 };
     py->error_classes.len = 0;
@@ -191,6 +195,7 @@ static void end(sb_session *py, struct sb_serving *v)
         py->error_classes = v->classes;
         v->classes = b;
         py->error = v->error;
+        py->detail = v->detail;
         py->looked = v->looked;
         py->exception_kept = v->exception_kept;
         py->failed = true;

@@ -35,6 +35,7 @@ struct sb_serving {
     struct sb_buf out, text, classes;
     bool failed, looked, exception_kept;
     sb_error error;
+    struct sb_detail *detail;
     uint32_t depth;
     struct sb_buf answer; /* the request's, if it came while the function ran */
     bool answered;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The session's error: set once, read, caught, cleared. Its texts live in the session until then. */
-#include "runtime/session.h"
+#include "runtime/detail.h"
+#include "runtime/explain.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,9 @@ static const char *add_text(struct sb_buf *b, sb_str s)
     return (const char *)at; /* an offset until the buffer stands still */
 }
 
-void sb__error_print(const sb_error *e, FILE *to)
+void sb__error_print(sb_session *py, FILE *to)
 {
+    const sb_error *e = &py->error;
     if (*e->file)
         fprintf(to, "%s:%d: ", e->file, e->line);
     if (*e->function)
@@ -42,6 +44,9 @@ void sb__error_print(const sb_error *e, FILE *to)
         if (e->traceback[strlen(e->traceback) - 1] != '\n')
             fputc('\n', to);
     }
+    const sb_explanation *x = py->explained ? sb__explain(py) : NULL;
+    if (x)
+        fputs(x->text, to);
 }
 
 void sb__fail_with(sb_session *py, const struct sb_failure *f)
@@ -96,7 +101,7 @@ void sb__fail_with(sb_session *py, const struct sb_failure *f)
     if (py->on_error)
         py->on_error(py, py->user);
     if (py->exit_on_error) {
-        sb__error_print(&py->error, stderr);
+        sb__error_print(py, stderr);
         exit(1); /* a handler of atexit is inside, too */
     }
     atomic_store_explicit(&py->reporter, NULL, memory_order_relaxed);
@@ -163,15 +168,21 @@ const sb_error *sb_get_error(sb_session *py)
 
 void sb_print_error(sb_session *py, FILE *to)
 {
-    const sb_error *e = sb_get_error(py);
-    if (e)
-        sb__error_print(e, to);
+    if (!py) {
+        fprintf(to, "%s: %s\n", no_session.type, no_session.message);
+    } else if (sb__detail_enter(py)) {
+        sb__error_print(py, to);
+        sb__detail_leave(py);
+    } else if (sb__forked() && py->failed) {
+        sb__error_print(py, to);
+    }
 }
 
 static void clear_error(sb_session *py)
 {
     if (py->error.exception.id && !py->exception_kept)
         sb__release(py, py->error.exception.id);
+    sb__detail_drop(py);
     py->failed = false;
     py->looked = false;
     py->error = (sb_error) { 0 };

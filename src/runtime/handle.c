@@ -3,6 +3,7 @@
  * Objects and scopes of a session. Ids that the session may use are in an open hash table; `owned` lists them in the order
  * of their scopes, so that a scope's end walks its own only. A kept id stays in the list and belongs to a lower depth. */
 #include "runtime/callback.h"
+#include "runtime/detail.h"
 #include <math.h>
 
 /* ---- the table ---- */
@@ -336,6 +337,8 @@ sb_object sb_keep(sb_session *py, sb_object o)
     struct sb_handle *h = find(&py->handles, o.id);
     if (h && py->failed && o.id == py->error.exception.id && !py->exception_kept) {
         py->exception_kept = true;
+        h->depth = py->depth ? py->depth - 1 : 0;
+    } else if (h && sb__detail_keep(py, o.id)) {
         h->depth = py->depth ? py->depth - 1 : 0;
     } else if (h && h->depth == py->depth && h->depth > 0) {
         h->depth--;

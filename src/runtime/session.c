@@ -3,6 +3,7 @@
  * The life of a session: how it is entered, where its Python is, how it opens, attaches and closes. */
 #include "runtime/callback.h"
 #include "runtime/heap.h"
+#include "runtime/detail.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -124,6 +125,22 @@ static bool choose_transport(sb_session *py, const sb_options *o, const sb_proje
     return false;
 }
 
+/* What is printed of errors. */
+static bool choose_detail(sb_session *py, const sb_options *o, const sb_project *project)
+{
+    const char *detail = HAS(o, error_detail) && o->error_detail
+                             ? o->error_detail
+                             : environment("SNAKEBRIDGE_ERROR_DETAIL");
+    if (!detail && HAS(project, error_detail))
+        detail = project->error_detail;
+    py->explained = detail && !strcmp(detail, "explained");
+    if (!detail || py->explained || !strcmp(detail, "plain"))
+        return true;
+    sb__fail(py, site_of(o), "sb_open", SB_E_CONFIG,
+             "there is no error-detail \"%s\"; there are \"plain\" and \"explained\"", detail);
+    return false;
+}
+
 static void choose_place(sb_session *py, const sb_options *o, const sb_project *project)
 {
     const char *named = o && o->python ? o->python : environment("SNAKEBRIDGE_PYTHON");
@@ -179,7 +196,7 @@ static void configure(sb_session *py, const sb_options *options)
         sb__fail(py, site_of(options), "sb_open", SB_E_CONFIG,
                  "$SNAKEBRIDGE_HEAP is no number of bytes: %s (64M, 8G; 0: arrays are copied)",
                  getenv("SNAKEBRIDGE_HEAP"));
-    else if (choose_transport(py, options, project))
+    else if (choose_detail(py, options, project) && choose_transport(py, options, project))
         choose_place(py, options, project);
 }
 
@@ -301,6 +318,7 @@ static void detach(sb_session *py)
 
 static void free_session(sb_session *py)
 {
+    sb__detail_drop(py);
     for (uint32_t i = 0; i <= py->depth; i++) {
         sb__holds_drop(&py->scopes[i].holds);
         sb__arena_reset(&py->scopes[i].arena, &py->chunks);
@@ -361,7 +379,7 @@ int sb_close(sb_session *py)
     if (cancelled && !was && failed && py->error.code == SB_E_CANCELLED)
         failed = false; /* by this */
     if (failed && !py->looked && !py->quiet)
-        sb__error_print(&py->error, stderr);
+        sb__error_print(py, stderr);
     uint32_t misuse = atomic_load(&py->misuse);
     if (misuse && !py->quiet)
         fprintf(stderr,

@@ -141,6 +141,9 @@ struct sb_session {
     bool closing; /* sb_close runs */
 
     struct sb_futures futures;
+    struct sb_detail *detail; /* of the pending error, once somebody asked: see detail.h */
+    bool explained;           /* what is printed contains the explanation */
+    bool resting;             /* on_error runs, and requests may be made: nothing is half done */
 };
 
 /* Numbers a request. Another thread may look, in sb_cancel. */
@@ -268,7 +271,7 @@ static inline void sb__skip(sb_session *py)
 {
     py->error.skipped++;
 }
-void sb__error_print(const sb_error *e, FILE *to);
+void sb__error_print(sb_session *py, FILE *to);
 
 /* ---- handle.c ---- */
 

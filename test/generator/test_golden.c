@@ -39,6 +39,7 @@ static int emit(const char *folder, const char *const *manifests, size_t count,
     const struct sbg_project_table project = {
         .python = "/srv/app/.venv/bin/python",
         .transport = "worker",
+        .error_detail = "explained",
         .python_path = path,
         .root = "/srv/app",
     };

@@ -71,6 +71,7 @@ modules = ["math", "math", "shop.prices"]
 python-path = ["src"]
 stubs = "typings"
 transport = "inprocess"
+error-detail = "explained"
 python = "3.11"
 output = "gen"
 probe-timeout = 5
@@ -97,6 +98,7 @@ anything = 1
     assert read.python_path == [str(tmp_path / "src")] and read.stubs == str(tmp_path / "typings")
     assert read.output == str(tmp_path / "gen")
     assert (read.transport, read.python, read.probe_timeout, read.sync) == ("inprocess", "3.11", 5.0, "never")
+    assert read.error_detail == "explained"
     assert read.options("sklearn", "scikit-learn").prefix == "sk"
     assert read.options("scikit_learn").submodules == ["linear_model"]
     assert read.options("shop").prefix == "s"

@@ -20,7 +20,7 @@ def test_events(tool: Tool) -> None:
     assert [e["event"] for e in events[:-1]] == ["progress"] * (len(events) - 1)
     assert [e["step"] for e in events[:-1]] == ["environment", "probe", "probe", "types", "merge", "merge"]
     done = events[-1]
-    assert done["event"] == "done" and done["transport"] == "worker"
+    assert done["event"] == "done" and done["transport"] == "worker" and done["error_detail"] == "plain"
     assert done["python"] == sys.executable and done["python_path"] == [str(tool.folder / "modules")]
     assert done["output"] == str(tool.folder / "build/snakebridge")
     assert [(x["name"], x["changed"]) for x in done["libraries"]] == [("a", True), ("stdlib", True)]

@@ -18,6 +18,7 @@ const sb_project sb_project_ = { /* weak, as declared: in each file, once in a p
     .python_path = sb_project_path_,
     .root = "/srv/app",
     .libpython = NULL,
+    .error_detail = "explained",
 };
 #ifdef __cplusplus
 } /* extern "C" */
