@@ -116,7 +116,10 @@ static void give(struct sb_heap *h, uint32_t page, uint32_t n, enum state state)
         pull(h, page + n);
         n += PAGES(behind);
     }
-    push(h, page, n, state);
+    if (state == CLEAN && page + n == h->bump)
+        h->bump = page; /* as if it had never been used */
+    else
+        push(h, page, n, state);
 }
 
 /* Cuts n pages off an extent that fits well; 0: there is none. */
@@ -154,6 +157,35 @@ static void empty_bins(struct sb_heap *h)
         }
 }
 
+/* See sb__heap_purge. */
+static bool purge(struct sb_heap *h, size_t keep, size_t most)
+{
+    if (h->dirty <= keep)
+        return false;
+    empty_bins(h);
+    for (int b = SB_HEAP_BUCKETS - 1; b >= 0 && most >= SB_HEAP_PAGE;) {
+        uint32_t page = h->extents[1][b];
+        if (!page || h->dirty <= keep) {
+            b--;
+            continue;
+        }
+        uint32_t n = PAGES(h->pages[page].run), m = n;
+        if (bytes(m) > most)
+            m = (uint32_t)(most / SB_HEAP_PAGE);
+        if (fallocate(h->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)bytes(page),
+                      (off_t)bytes(m)))
+            return false;
+        pull(h, page);
+        if (n > m)
+            push(h, page + m, n - m, DIRTY);
+        tag(h, page, m, LIVE); /* for give(), which looks at neighbours alone */
+        give(h, page, m, CLEAN);
+        h->dirty -= bytes(m);
+        most -= bytes(m);
+    }
+    return h->dirty > keep;
+}
+
 static uint32_t take_any(struct sb_heap *h, uint32_t n, bool zero, enum state *state)
 {
     uint32_t page = 0;
@@ -180,7 +212,15 @@ static uint32_t take_any(struct sb_heap *h, uint32_t n, bool zero, enum state *s
     }
     empty_bins(h);
     *state = DIRTY;
-    return take(h, n, DIRTY);
+    if ((page = take(h, n, DIRTY)))
+        return page;
+    purge(h, 0, SIZE_MAX); /* then used pages and others are alike, and joined */
+    *state = CLEAN;
+    if (!(page = take(h, n, CLEAN)) && h->limit - h->bump >= n) {
+        page = h->bump;
+        h->bump += n;
+    }
+    return page;
 }
 
 /* ---- blocks ---- */
@@ -208,35 +248,6 @@ void *sb__heap_alloc(struct sb_heap *h, size_t size, bool *zero)
     pthread_mutex_unlock(&h->lock);
     *zero = state == CLEAN;
     return page ? address(h, page) : NULL;
-}
-
-/* With the lock. */
-static bool purge(struct sb_heap *h, size_t keep, size_t most)
-{
-    if (h->dirty <= keep)
-        return false;
-    empty_bins(h);
-    for (int b = SB_HEAP_BUCKETS - 1; b >= 0 && most >= SB_HEAP_PAGE;) {
-        uint32_t page = h->extents[1][b];
-        if (!page || h->dirty <= keep) {
-            b--;
-            continue;
-        }
-        uint32_t n = PAGES(h->pages[page].run), m = n;
-        if (bytes(m) > most)
-            m = (uint32_t)(most / SB_HEAP_PAGE);
-        if (fallocate(h->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)bytes(page),
-                      (off_t)bytes(m)))
-            return false;
-        pull(h, page);
-        if (n > m)
-            push(h, page + m, n - m, DIRTY);
-        tag(h, page, m, LIVE); /* for give(), which looks at neighbours alone */
-        give(h, page, m, CLEAN);
-        h->dirty -= bytes(m);
-        most -= bytes(m);
-    }
-    return h->dirty > keep;
 }
 
 void sb__heap_free(struct sb_heap *h, void *block)
