@@ -69,6 +69,18 @@ ROWS = (
     Row("json.document.worker", CALL_UNIT, "json.document.floor", 2),
     Row("dict.fill.floor", CALL_UNIT),
     Row("dict.fill.inprocess", CALL_UNIT, "dict.fill.floor", 1.3),
+    *(
+        row
+        for where in ("worker", "inprocess")
+        for row in (
+            Row(f"array.in.64k.{where}", CALL_UNIT),
+            Row(f"array.in.{where}", CALL_UNIT, f"array.in.64k.{where}", 1.5),
+            Row(f"array.out.64k.{where}", CALL_UNIT),
+            Row(f"array.out.{where}", CALL_UNIT, f"array.out.64k.{where}", 1.5),
+            Row(f"array.memcpy.{where}", CALL_UNIT),
+            Row(f"array.borrowed.{where}", CALL_UNIT, f"array.memcpy.{where}", 1.1),
+        )
+    ),
     Row("generate.numpy.cold", "s CPU", None, 4),
     Row("generate.noop", "ms", None, 10),
     Row("compile.numpy_pandas.c", "s CPU", None, 0.6),
@@ -175,6 +187,15 @@ def values(group: str) -> Callable[[Bench], Samples]:
 
     def measure(b: Bench) -> Samples:
         return rounds(b, b.bench / "bench_values", group, b.bench / "libbench_values_floor.so")
+
+    return measure
+
+
+def arrays(group: str, transport: str) -> Callable[[Bench], Samples]:
+    """Return the measurement of a group of bench/arrays.c."""
+
+    def measure(b: Bench) -> Samples:
+        return rounds(b, b.bench / "bench_arrays", group, transport)
 
     return measure
 
@@ -298,6 +319,14 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Samples]], ...] = (
         values("inprocess"),
     ),
     (("list.floats.worker", "json.document.worker"), values("worker")),
+    *(
+        (
+            tuple("array.%s.%s" % (row, where) for row in rows),
+            arrays(group, where),
+        )
+        for where in ("worker", "inprocess")
+        for group, rows in (("calls", ("in.64k", "in", "out.64k", "out")), ("borrowed", ("memcpy", "borrowed")))
+    ),
     (("generate.numpy.cold",), generate_cold),
     (("generate.noop",), generate_noop),
     (("compile.numpy_pandas.c",), compile_headers("compile.numpy_pandas.c", "gcc", ".c", "-std=c11")),

@@ -29,6 +29,10 @@ def place(a: float, b: float, c: int, *, scale: float = 1.0, offset: int = 0) ->
     return a
 
 
+def ignore(x: object) -> None:
+    """Take an array, and leave it alone."""
+
+
 def floats() -> list[float]:
     return [i / 7 for i in range(1_000_000)]
 

@@ -2,7 +2,8 @@
 """Starts a worker: python worker.py ENGINE LANES DUMP LIFELINE HEAP OWN [PATH...]
 
 Runs in the user's interpreter, CPython 3.8 or later, and imports nothing that `python` itself has not imported. LANES
-to OWN are inherited descriptors (docs/wire.md), the last two -1 where there is no shared memory; PATH are folders to be put in front of sys.path.
+to OWN are inherited descriptors (docs/wire.md), the last two -1 where there is no shared memory; PATH are folders to be
+put in front of sys.path.
 """
 
 import sys

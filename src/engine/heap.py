@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run by the engine in a worker that has a heap: NumPy is told of it when it is imported, children of fork() get copies.
+"""Run by the engine in a worker that has a heap: tells NumPy of it when it is imported; gives children of fork() copies.
 
 `hook(module)` and `detach()` are the engine's.
 """

@@ -74,7 +74,7 @@ def alive():
 
 def churn(n):
     """Makes and drops arrays that would take freed memory."""
-    for i in range(10):
+    for _ in range(10):
         x = flat(n)
         if numpy:
             x[:] = -1
@@ -83,9 +83,7 @@ def churn(n):
                 x[k] = -1
 
 
-DTYPES = (
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
-)
+DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
 LAYOUTS = "c fortran reversed gaps block broadcast readonly swapped empty scalar wide".split()
 
 
