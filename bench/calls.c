@@ -104,6 +104,25 @@ static void stream(unsigned n)
     check();
 }
 
+static sb_object key;
+
+static sb_value negate(sb_session *session, const sb_value *args, size_t count, void *user)
+{
+    (void)user;
+    if (count != 1 || args[0].kind != SB_INT_)
+        sb_raise(session, "TypeError", "negate() takes an int");
+    return SB(-args[0].as.i);
+}
+
+static void callback(unsigned n)
+{
+    for (unsigned some; n; n -= some) {
+        some = n < 1000 ? n : 1000;
+        SB_SCOPE(py);
+        sb_call(py, "builtins.sorted", sb_call(py, "builtins.range", some), SB_KW("key", key));
+    }
+}
+
 /* ---- two processes, each on a CPU of its own ---- */
 
 static cpu_set_t allowed; /* CPUs, when the program started */
@@ -282,15 +301,39 @@ static void streams_worker(const char *module)
     bench_rows(rows, 1, 20, 2);
 }
 
+static void callbacks(const char *module)
+{
+    open_floors(module);
+    key = sb_function(py, negate, NULL, NULL);
+    check();
+    const struct bench_row rows[] = {
+        { .name = "callback.floor", .work = floors.callback },
+        { .name = "callback.inprocess", .work = callback },
+    };
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 5);
+}
+
+static void callbacks_worker(const char *module)
+{
+    (void)module;
+    pid_t pid = open_worker();
+    key = sb_function(py, negate, NULL, NULL);
+    check();
+    const struct bench_row rows[] = {
+        { .name = "callback.worker", .work = callback, .other = pid }
+    };
+    bench_rows(rows, sizeof rows / sizeof *rows, 20, 5);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(const char *module);
-    } groups[] = {
-        { "scalar", scalar }, { "keyword", keyword }, { "worker", worker },
-        { "chain", chains },  { "stream", streams },  { "stream.worker", streams_worker }
-    };
+    } groups[] = { { "scalar", scalar },      { "keyword", keyword },
+                   { "worker", worker },      { "chain", chains },
+                   { "stream", streams },     { "stream.worker", streams_worker },
+                   { "callback", callbacks }, { "callback.worker", callbacks_worker } };
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         bench_die("sched_getaffinity: %s", strerror(errno));
     if (argc != 3)

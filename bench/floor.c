@@ -9,7 +9,15 @@
 
 static PyThreadState *self; /* of the one thread that measures */
 static PyObject *f_sqrt, *f_mean, *f_place, *f_count, *df, *array, *zero_names, *head_names,
-    *place_names, *head;
+    *place_names, *head, *f_sorted, *f_range, *key, *key_names;
+
+static PyObject *negate(PyObject *module, PyObject *x)
+{
+    (void)module;
+    long n = PyLong_AsLong(x);
+    return n == -1 && PyErr_Occurred() ? NULL : PyLong_FromLong(-n);
+}
+static PyMethodDef negate_method = { "negate", negate, METH_O, NULL };
 
 static PyObject *names(const char *first, const char *second)
 {
@@ -52,8 +60,12 @@ static int start(void)
     head_names = names("n", NULL);
     zero_names = names("axis", NULL);
     place_names = names("scale", "offset");
+    f_sorted = member("builtins", "sorted");
+    f_range = member("builtins", "range");
+    key = PyCFunction_New(&negate_method, NULL);
+    key_names = names("key", NULL);
     int ok = f_sqrt && f_mean && f_place && f_count && df && array && head && head_names &&
-             zero_names && place_names;
+             zero_names && place_names && f_sorted && f_range && key && key_names;
     if (!ok)
         PyErr_Print();
     PyGILState_Release(level);
@@ -161,6 +173,24 @@ static void iterate_count(unsigned n)
     PyEval_SaveThread();
 }
 
+static void call_callback(unsigned n)
+{
+    for (unsigned some; n; n -= some) {
+        some = n < 1000 ? n : 1000;
+        PyEval_RestoreThread(self);
+        PyObject *range = PyObject_CallFunction(f_range, "I", some);
+        PyObject *args[3] = { NULL, range, key };
+        PyObject *r = range ? PyObject_Vectorcall(f_sorted, args + 1,
+                                                  1 | PY_VECTORCALL_ARGUMENTS_OFFSET, key_names)
+                            : NULL;
+        if (!r)
+            failed();
+        Py_DECREF(r);
+        Py_DECREF(range);
+        PyEval_SaveThread();
+    }
+}
+
 __attribute__((visibility("default"))) extern const struct bench_floor bench_floor;
-const struct bench_floor bench_floor = { start,     call_sqrt,   call_head,
-                                         call_mean, call_python, iterate_count };
+const struct bench_floor bench_floor = { start,       call_sqrt,     call_head,    call_mean,
+                                         call_python, iterate_count, call_callback };

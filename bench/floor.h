@@ -7,11 +7,12 @@
 
 struct bench_floor {
     int (*start)(void); /* looks up what the calls need; 0, or -1 with Python's error printed */
-    void (*sqrt)(unsigned n);   /* math.sqrt(2.0) */
-    void (*head)(unsigned n);   /* df.head(n=3) */
-    void (*mean)(unsigned n);   /* numpy.mean(a, axis=0) */
-    void (*python)(unsigned n); /* work.place(1.5, 2.5, 3, scale=2.0, offset=4) */
-    void (*count)(unsigned n);  /* the first n items of itertools.count() */
+    void (*sqrt)(unsigned n);     /* math.sqrt(2.0) */
+    void (*head)(unsigned n);     /* df.head(n=3) */
+    void (*mean)(unsigned n);     /* numpy.mean(a, axis=0) */
+    void (*python)(unsigned n);   /* work.place(1.5, 2.5, 3, scale=2.0, offset=4) */
+    void (*count)(unsigned n);    /* the first n items of itertools.count() */
+    void (*callback)(unsigned n); /* n calls of a C function: sorted(range(1000), key=f) */
 };
 
 #define BENCH_FLOOR_SYMBOL "bench_floor"

@@ -61,6 +61,9 @@ ROWS = (
     Row("stream.int.floor", CALL_UNIT),
     Row("stream.int.inprocess", CALL_UNIT),
     Row("stream.int.worker", CALL_UNIT, None, 330),
+    Row("callback.floor", CALL_UNIT),
+    Row("callback.inprocess", CALL_UNIT, None, 150),
+    Row("callback.worker", CALL_UNIT, None, 500),
     Row("list.floats.floor", CALL_UNIT),
     Row("list.floats.inprocess", CALL_UNIT, "list.floats.floor", 2),
     Row("list.floats.worker", CALL_UNIT, "list.floats.floor", 3),
@@ -310,6 +313,8 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Samples]], ...] = (
     (("chain.ten", "chain.ten.waiting"), calls("chain")),
     (("stream.int.floor", "stream.int.inprocess"), calls("stream")),
     (("stream.int.worker",), calls("stream.worker")),
+    (("callback.floor", "callback.inprocess"), calls("callback")),
+    (("callback.worker",), calls("callback.worker")),
     (
         tuple(
             "%s.%s" % (row, end)
