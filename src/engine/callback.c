@@ -240,6 +240,14 @@ void sb__raise_fault(struct sb_engine_session *s)
         PyErr_NoMemory();
 }
 
+/* Numbers come most often. */
+static inline int put_value(struct sb_engine_session *s, struct sb_buf *b, struct sb_target *plan,
+                            PyObject *o)
+{
+    return SB_LIKELY(Py_TYPE(o) == &PyLong_Type) ? sb__encode_int(b, o)
+                                                 : sb__encode(s, b, plan, o, 0);
+}
+
 static int put_arguments(struct sb_engine_session *s, struct sb_buf *b, uint64_t number,
                          PyObject *const *args, size_t n, PyObject *kwnames)
 {
@@ -254,7 +262,7 @@ static int put_arguments(struct sb_engine_session *s, struct sb_buf *b, uint64_t
     sb__put_uint(b, number);
     sb__put_head(b, SB_MAJOR_ARRAY, n);
     for (size_t i = 0; i < n; i++)
-        if (sb__encode(s, b, &by_value, args[i], 0) < 0)
+        if (put_value(s, b, &by_value, args[i]) < 0)
             return -1;
     sb__put_head(b, SB_MAJOR_MAP, keywords);
     for (size_t i = 0; i < keywords; i++) {
@@ -298,6 +306,15 @@ static PyObject *misuse(const char *what)
 {
     PyErr_SetString(PyExc_RuntimeError, what);
     return NULL;
+}
+
+/* The pointer of a capsule is the word behind the object's head (Objects/capsule.c): that is looked at
+ * when the capsule is made, since to ask for it takes a while. */
+static inline void *in_capsule(PyObject *capsule)
+{
+    void *pointer;
+    memcpy(&pointer, (const char *)capsule + sizeof(PyObject), sizeof pointer);
+    return pointer;
 }
 
 /* Waits until a request of the session is on top. NULL, with an exception: it cannot be called. */
@@ -417,9 +434,7 @@ static PyObject *take_answer(struct sb_engine_session *s, struct sb_level *v)
 
 static PyObject *invoke(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
-    struct sb_engine_function *f = PyCapsule_GetPointer(self, CAPSULE);
-    if (!f)
-        return NULL;
+    struct sb_engine_function *f = in_capsule(self);
     if (sb__guard_forked())
         return misuse("a C function cannot be called in a child of fork()");
     struct sb_engine_session *s = await_turn(f);
@@ -529,6 +544,11 @@ PyObject *sb__callback_new(struct sb_engine_session *s, uint64_t number, const c
     PyObject *capsule = PyCapsule_New(f, CAPSULE, end_function);
     if (!capsule) {
         sb__free(f);
+        return NULL;
+    }
+    if (in_capsule(capsule) != f) {
+        Py_DECREF(capsule); /* frees it */
+        sb__fault(s, SB_E_MISUSE, "this build of Python has no stable ABI");
         return NULL;
     }
     f->session = s;

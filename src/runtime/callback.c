@@ -305,6 +305,31 @@ void sb__callback_end(sb_session *py)
 
 /* ---- callbacks ---- */
 
+/* A number as engines write it, which most arguments are. False: nothing was read. */
+static inline bool read_number(struct sb_reader *r, sb_value *v)
+{
+    const uint8_t *p = r->p;
+    size_t left = (size_t)(r->end - p);
+    if (SB_LIKELY(left > 8 && *p == SB_CBOR_FLOAT64)) {
+        uint64_t bits;
+        memcpy(&bits, p + 1, sizeof bits);
+        *v = sb_from_double(sb__float_bits(__builtin_bswap64(bits)));
+        r->p = p + 9;
+        return true;
+    }
+    if (left > 0 && *p < 24) {
+        *v = sb_from_int(*p);
+        r->p = p + 1;
+        return true;
+    }
+    if (left > 2 && *p == 25) {
+        *v = sb_from_int(p[1] << 8 | p[2]);
+        r->p = p + 3;
+        return true;
+    }
+    return false;
+}
+
 /* The arguments, in the callback's scope. NULL: malformed, or (d->no_memory) no memory. */
 static const sb_value *read_arguments(sb_session *py, struct sb_decoder *d, sb_value *few,
                                       size_t *count)
@@ -323,7 +348,7 @@ static const sb_value *read_arguments(sb_session *py, struct sb_decoder *d, sb_v
             return d->no_memory = true, NULL;
     }
     for (; at < n; at++)
-        if (SB_UNLIKELY(!sb__value_decode(d, &args[at])))
+        if (!read_number(&d->in, &args[at]) && SB_UNLIKELY(!sb__value_decode(d, &args[at])))
             return NULL;
     if (!sb__read_count(&d->in, SB_MAJOR_MAP, &pairs))
         return NULL;
@@ -387,6 +412,18 @@ static struct sb_buf put_raise(sb_session *py, const struct sb_function *f, stru
     return least;
 }
 
+/* A result that is a number. False: nothing was written. */
+static inline bool put_number(struct sb_buf *b, const sb_value *v)
+{
+    if (v->kind == SB_FLOAT_)
+        sb__put_float(b, v->as.f);
+    else if (v->kind == SB_INT_)
+        sb__put_int(b, v->as.i);
+    else
+        return false;
+    return true;
+}
+
 /* The result, or the error that was left, as a frame, at v->reply. */
 static void put_answer(sb_session *py, const struct sb_function *f, const sb_value *result,
                        const struct sb_frame *asked, struct sb_serving *v)
@@ -397,7 +434,8 @@ static void put_answer(sb_session *py, const struct sb_function *f, const sb_val
         struct sb_trouble t;
         t.code = SB_OK;
         start_answer(py);
-        if (SB_LIKELY(sb__value_encode(&py->out, result, sb__handle_check, py, &t) &&
+        if (SB_LIKELY((put_number(&py->out, result) ||
+                       sb__value_encode(&py->out, result, sb__handle_check, py, &t)) &&
                       !py->out.failed && py->out.len <= SB_FRAME_MAX))
             kind = SB_FRAME_RETURN;
         else if (py->out.failed)
