@@ -23,7 +23,8 @@ char *sb__explain_copy(struct sb_explainer *x, const char *s, size_t n)
         x->failed = true;
         return NULL;
     }
-    memcpy(to, s, n);
+    if (n)
+        memcpy(to, s, n);
     to[n] = 0;
     return to;
 }

@@ -47,7 +47,9 @@ static void chain(void **state)
     assert_int_equal(frames.len, 1);
     assert_string_equal(frames.ptr[0].function, "chained");
     assert_non_null(strstr(frames.ptr[0].file, "sbwrong.py"));
-    assert_string_equal(frames.ptr[0].text, "raise RuntimeError(\"outer %d\" % order[\"id\"])");
+    assert_string_equal(
+        frames.ptr[0].text,
+        "raise RuntimeError(\"outer %d\" % order[\"id\"])  # noqa: B904 (it has a context alone)");
     sb_value locals = sb_error_locals(py, e, 0);
     assert_int_equal(locals.kind, SB_DICT_);
     assert_string_equal(local(py, locals, "order"), "{'id': 7, 'lines': [1, 2, 3]}");

@@ -100,8 +100,25 @@ def engine() -> Iterator[bytes]:
         yield frame(6, b"\x85" + operation + b"\x83\x01\x02\x03")
 
 
+def explanations() -> Iterator[bytes]:
+    """A class and a message of each case of the table of mistakes."""
+    for case in (HERE.parent / "explain" / "cases.txt").read_text("utf-8").split("\n\n"):
+        lines = [line for line in case.splitlines() if not line.startswith("#")]
+        message = "\n".join(line[1:] for line in lines[1:] if line.startswith("|"))
+        if lines:
+            yield f"{lines[0].split()[0]}\0{message}".encode()
+            yield f"\0{message * 20}".encode()
+
+
 def main(to: Path) -> None:
-    kinds = {"value": values(), "plan": plans(), "ring": rings(), "answers": answers(), "engine": engine()}
+    kinds = {
+        "value": values(),
+        "plan": plans(),
+        "ring": rings(),
+        "answers": answers(),
+        "engine": engine(),
+        "explain": explanations(),
+    }
     for kind, seeds in kinds.items():
         folder = to / kind
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,12 @@ def chained():
         except KeyError as e:
             raise ValueError("middle") from e
     except ValueError:
-        raise RuntimeError("outer %d" % order["id"])
+        raise RuntimeError("outer %d" % order["id"])  # noqa: B904 (it has a context alone)
 
 
 def hidden():
     try:
-        1 / 0
+        1 / 0  # noqa: B018
     except ZeroDivisionError:
         raise LookupError("shown") from None
 
@@ -118,7 +118,7 @@ def slow():
             while True:
                 pass
 
-    slow = Slow()
+    slow = Slow()  # noqa: F841 (somebody looks at the frame)
     raise ValueError("slow to look at")
 
 
@@ -129,7 +129,7 @@ def killer():
 
             os._exit(3)
 
-    killer = Killer()
+    killer = Killer()  # noqa: F841
     raise ValueError("do not look")
 
 
