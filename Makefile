@@ -14,7 +14,7 @@ help:
 	@echo 'make test                        build and run every test'
 	@echo 'make bench                       measure; writes bench/results.json'
 	@echo 'make wheel                       dist/*.whl'
-	@echo 'make nightly                     the tests under the sanitizers, fuzzers for long'
+	@echo 'make nightly                     the tests under the sanitizers and valgrind, fuzzers for long'
 	@echo 'make format, make lint           clang-format, ruff, mypy'
 
 setup:
@@ -30,6 +30,8 @@ test: build
 nightly: setup
 	SB_FUZZ_SECONDS=600 $(MAKE) test PRESET=asan
 	$(MAKE) test PRESET=tsan
+	$(MAKE) build PRESET=dev
+	ctest --test-dir build/dev -j $(JOBS) -L nightly --output-on-failure
 
 demo: setup
 	@tools/demo $(TRANSPORT)
