@@ -182,7 +182,7 @@ static void drop_rest(sb_session *py, struct sb_iteration_ *s)
 /* Ends the stream in the engine: a generator that is not at its end is closed, and waited for. */
 static void end_stream(sb_session *py, struct sb_iteration_ *s)
 {
-    struct sb_trouble t;
+    struct sb_trouble t = { 0 };
     if (s->attached != py->attached || !py->link || !sb__handle_check(py, s->stream.as.object, &t))
         return; /* it is gone, or never was */
     if ((s->type == 'v' || s->type == 'o') && s->place < s->items.len)

@@ -117,7 +117,7 @@ void sb_with_end_(sb_with *w)
         return;
     py->usings--;
     bool failed = py->failed || !sb__settle(py);
-    struct sb_trouble t;
+    struct sb_trouble t = { 0 };
     if (py->link && py->attached == w->attached && sb__handle_check(py, w->manager, &t)) {
         struct aside was;
         if (failed)

@@ -18,7 +18,7 @@ struct feature {
 
 /* clang-format off */
 #define FEATURE_TABLES(X) \
-    X(calls) X(values) X(objects) X(errors) X(callbacks) X(iteration) X(futures)
+    X(calls) X(values) X(objects) X(errors) X(callbacks) X(iteration) X(futures) X(language)
 
 #define TABLE(name) extern const struct feature features_##name[];
 FEATURE_TABLES(TABLE)
