@@ -4,6 +4,7 @@
 #include "measure.h"
 #include "values_floor.h"
 #include <dlfcn.h>
+#include <py/builtins.h>
 #include <py/os.h>
 #include <py/random.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ static void fill_dict(unsigned n)
             char digits[12];
             double x = py_random_random(py);
             snprintf(digits, sizeof digits, "%d", k);
-            sb_set_item(py, dict, digits, k + x);
+            py_dict_setitem(py, dict, digits, k + x);
         }
     }
     check();

@@ -83,9 +83,9 @@ static bool parse_decimal(const char *s, size_t n, struct decimal *d)
             below = *s++ == '-';
         if (s == end)
             return false;
+        const int64_t beyond = 3 * exponent_max;
         for (; s < end && is_digit(*s); s++)
-            d->exponent =
-                d->exponent > INT64_MAX / 10 - 1 ? INT64_MAX / 2 : d->exponent * 10 + (*s - '0');
+            d->exponent = d->exponent > beyond / 10 ? beyond : d->exponent * 10 + (*s - '0');
         if (d->exponent > 2 * exponent_max)
             return false;
         if (below)
@@ -93,6 +93,12 @@ static bool parse_decimal(const char *s, size_t n, struct decimal *d)
     }
     d->exponent -= (int64_t)behind;
     return s == end;
+}
+
+/* Whether tag 4 is its form. */
+static bool is_small(const struct decimal *d)
+{
+    return d->finite && !d->wide && (!d->negative || d->coefficient);
 }
 
 bool sb__is_decimal(const char *s, size_t n)
@@ -104,8 +110,7 @@ bool sb__is_decimal(const char *s, size_t n)
 void sb__put_decimal(struct sb_buf *b, const char *s, size_t n)
 {
     struct decimal d;
-    bool right = parse_decimal(s, n, &d);
-    if (!right || !d.finite || d.wide || (d.negative && !d.coefficient)) {
+    if (!parse_decimal(s, n, &d) || !is_small(&d)) {
         sb__put_head(b, SB_MAJOR_TAG, SB_TAG_DECIMAL_TEXT);
         sb__put_string(b, SB_MAJOR_TEXT, s, n);
         return;
@@ -142,10 +147,20 @@ static size_t decimal_text(char room[SB_DECIMAL_ROOM], bool negative, uint64_t c
     return (size_t)at;
 }
 
-static bool read_decimal_text(struct sb_reader *r, const char **s, size_t *n)
+/* What tag 4 would have held has one text, however it was written. */
+static bool read_decimal_text(struct sb_reader *r, char room[SB_DECIMAL_ROOM], const char **s,
+                              size_t *n)
 {
-    return sb__read_string(r, SB_MAJOR_TEXT, s, n) &&
-           (sb__is_decimal(*s, *n) || sb__read_fail(r, "a decimal number that is none"));
+    struct decimal d;
+    if (!sb__read_string(r, SB_MAJOR_TEXT, s, n))
+        return false;
+    if (!parse_decimal(*s, *n, &d))
+        return sb__read_fail(r, "a decimal number that is none");
+    if (is_small(&d)) {
+        *n = decimal_text(room, d.negative, d.coefficient, d.exponent);
+        *s = room;
+    }
+    return true;
 }
 
 bool sb__read_decimal(struct sb_reader *r, uint64_t tag, char room[SB_DECIMAL_ROOM], const char **s,
@@ -154,7 +169,7 @@ bool sb__read_decimal(struct sb_reader *r, uint64_t tag, char room[SB_DECIMAL_RO
     struct sb_head exponent, coefficient;
     uint64_t two;
     if (tag == SB_TAG_DECIMAL_TEXT)
-        return read_decimal_text(r, s, n);
+        return read_decimal_text(r, room, s, n);
     if (!sb__read_count(r, SB_MAJOR_ARRAY, &two))
         return false;
     if (two != 2 || !sb__read_head(r, &exponent) || exponent.major > SB_MAJOR_NEGATIVE ||

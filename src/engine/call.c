@@ -355,8 +355,11 @@ static inline int run_direct(struct sb_engine_session *s, sb_header *h, size_t s
         return LONG;
     }
     sb_vectorcall *f = plan->slot ? sb__slot(plan->object, plan->slot) : sb__py.vectorcall;
-    PyObject *result =
-        f(plan->object, at + 1, (n - plan->keywords) | SB_ARGUMENTS_OFFSET, plan->kwnames);
+    PyObject *result;
+    if (SB_LIKELY(plan->direct == SB_DIRECT_FUNCTION))
+        result = f(plan->object, at + 1, (n - plan->keywords) | SB_ARGUMENTS_OFFSET, plan->kwnames);
+    else
+        result = sb__special_direct(plan, at + 1, n);
     if (SB_UNLIKELY(!result || PyErr_Occurred())) {
         check_result(plan, result);
         sb__explain_remember(s, plan, at + 1, n, plan->keywords, plan->kwnames);

@@ -34,6 +34,14 @@ static __attribute__((noinline)) PyObject *call_special(struct sb_target *plan,
     return sb__py.vectorcall(a->at[0], a->at + 1, (n - 1) | SB_ARGUMENTS_OFFSET, a->kwnames);
 }
 
+PyObject *sb__special_direct(const struct sb_target *plan, PyObject *const *at, size_t n)
+{
+    const struct sb_special *special = plan->special;
+    if (SB_UNLIKELY(n < special->least || n > special->most))
+        return wrong_count(plan, special->least, special->most, n);
+    return special->run(at, n);
+}
+
 static SB_COLD PyObject *check_class(struct sb_engine_session *s, struct sb_target *plan,
                                      PyObject *o)
 {

@@ -24,4 +24,8 @@ struct sb_arguments {
 PyObject *sb__perform(struct sb_engine_session *s, struct sb_target *plan,
                       const struct sb_arguments *a) SB_MUST_USE;
 
+/* The same of an 'x' that is SB_DIRECT_SPECIAL. */
+PyObject *sb__special_direct(const struct sb_target *plan, PyObject *const *at,
+                             size_t n) SB_MUST_USE;
+
 #endif

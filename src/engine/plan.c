@@ -428,6 +428,9 @@ static bool read_operation(struct sb_target *plan, struct sb_reader *r)
         plan->special = sb__special_find(last);
         if (!plan->special && !(plan->member = PyUnicode_InternFromString(last)))
             return false;
+        if (plan->special && plan->special->run && !plan->keywords && !plan->kwargs &&
+            plan->result.code != 'o')
+            plan->direct = SB_DIRECT_SPECIAL;
     }
     bool calls = plan->op == 'f' || plan->op == 'm' ||
                  (plan->op == 'x' && (!plan->special || !plan->special->run));

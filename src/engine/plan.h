@@ -22,10 +22,14 @@ struct sb_spec {
     size_t count;
 };
 
+enum { SB_DIRECT_FUNCTION = 1, SB_DIRECT_SPECIAL };
+
 struct sb_target {
     char op;     /* as in docs/wire.md; 'E': an 'f' that names eval or exec */
     bool kwargs; /* the last argument is a map to be merged into the keywords */
-    bool direct; /* an 'f' that was looked up and gives a value: the short way will do (call.c) */
+    uint8_t
+        direct;  /* the short way will do (call.c), since this gives a value: an 'f' that was looked
+                       up (SB_DIRECT_FUNCTION), an 'x' of the table (SB_DIRECT_SPECIAL); else 0 */
     char *name;  /* as it came */
     char *label; /* for messages: "math.floor" */
     PyObject

@@ -60,7 +60,8 @@ struct sb_engine_session {
 
     unsigned long thread; /* Python's identifier of the thread that runs the request */
     uint8_t interrupted;  /* enum sb_interruption; in-process */
-    bool gone; /* by a callback: the program has let go of the session, or broken the protocol (behind
+    bool
+        gone; /* by a callback: the program has let go of the session, or broken the protocol (behind
                   `interrupted`: sb__unusual) */
     sb_code refused; /* the request is not to be run, but to fail with this; or SB_OK */
 

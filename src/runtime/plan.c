@@ -145,14 +145,18 @@ static void find_plain(struct sb_plan *plan)
 {
     if (plan->object || plan->result_struct || plan->count > SB_PLAIN_MAX)
         return;
+    uint32_t values = 0;
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct sb_param *q = &plan->params[i];
-        if (!strchr("idbo", q->code))
+        values += q->code == 'v';
+        if (!strchr("idbo", q->code) && (q->code != 'v' || q->option))
             return;
         plan->plain[i] =
             (struct sb_plain) { q->code, q->option,
                                 q->option ? q->offset : q->slot * (uint32_t)sizeof(sb_slot) };
     }
+    if (values && plan->count > SB_PLAIN_VALUES)
+        return;
     plan->plain_count = (uint8_t)plan->count;
     plan->is_plain = true;
 }

@@ -36,18 +36,19 @@ struct sb_result_type {
 
 /* An argument of a plain plan: where it is. */
 struct sb_plain {
-    char code;       /* i d b o */
+    char code;       /* i d b o, and v from a slot */
     bool option;     /* from the options, not from a slot */
     uint32_t offset; /* bytes */
 };
-enum { SB_PLAIN_MAX = 16 };
+/* Arguments, values among them, and bytes of a value's text: all together fit into SB_OUT_LEAST. */
+enum { SB_PLAIN_MAX = 16, SB_PLAIN_VALUES = 6, SB_PLAIN_TEXT = 24 };
 
 struct sb_plan {
     /* First, and together, what the short way of a call needs. */
     uint8_t head[16]; /* number and, unless star, the array's head: at most 5 bytes each */
     uint8_t head_size;
     uint8_t plain_count;
-    bool is_plain; /* waits for one result, and has few arguments, all of a fixed size: `plain` */
+    bool is_plain; /* waits for one result, and has few arguments, all of a small size: `plain` */
     struct sb_plain plain[SB_PLAIN_MAX];
 
     uint32_t number;

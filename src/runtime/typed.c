@@ -471,23 +471,56 @@ static __attribute__((noinline)) void run_long(sb_session *py, const sb_fn *fn, 
  * The session's word (sb__leave) and the call site's entry tell all of that. Then there is little left to do, and it is
  * done here, in registers; whatever else comes up goes the long way. */
 
-/* One that is no float. NULL: it cannot be passed. */
+static uint8_t *put_handle(sb_session *py, sb_object o, uint8_t *p)
+{
+    struct sb_trouble t;
+    t.code = SB_OK; /* not its text: the long way will tell */
+    if (SB_UNLIKELY(!o.id || !sb__handle_check(py, o, &t)))
+        return NULL;
+    p = sb__cbor_head(p, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
+    return sb__cbor_head(p, SB_MAJOR_UINT, o.id);
+}
+
+static uint8_t *put_value(sb_session *py, const sb_value *v, uint8_t *p)
+{
+    switch ((int)v->kind) {
+    case SB_NONE_:
+        *p = SB_CBOR_NULL;
+        return p + 1;
+    case SB_BOOL_:
+        *p = v->as.b ? SB_CBOR_TRUE : SB_CBOR_FALSE;
+        return p + 1;
+    case SB_INT_:
+        return sb__cbor_int(p, v->as.i);
+    case SB_FLOAT_:
+        return sb__cbor_float(p, v->as.f);
+    case SB_STR_:
+        if (v->as.str.len > SB_PLAIN_TEXT)
+            return NULL;
+        p = sb__cbor_head(p, SB_MAJOR_TEXT, v->as.str.len);
+        if (v->as.str.len)
+            memcpy(p, v->as.str.ptr, v->as.str.len);
+        return p + v->as.str.len;
+    case SB_OBJECT_:
+        return put_handle(py, v->as.object, p);
+    default:
+        return NULL;
+    }
+}
+
+/* One that is no float. NULL: it cannot be passed, or is too large. */
 static __attribute__((noinline)) uint8_t *put_other(sb_session *py, char code, const void *from,
                                                     uint8_t *p)
 {
+    if (code == 'v')
+        return put_value(py, *(const sb_value *const *)from, p);
     if (code == 'i')
         return sb__cbor_int(p, *(const int64_t *)from);
     if (code == 'b') {
         *p = *(const bool *)from ? SB_CBOR_TRUE : SB_CBOR_FALSE;
         return p + 1;
     }
-    struct sb_trouble t;
-    t.code = SB_OK; /* not its text: the long way will tell */
-    sb_object o = *(const sb_object *)from;
-    if (SB_UNLIKELY(!o.id || !sb__handle_check(py, o, &t)))
-        return NULL;
-    p = sb__cbor_head(p, SB_MAJOR_TAG, SB_TAG_IDENTIFIER);
-    return sb__cbor_head(p, SB_MAJOR_UINT, o.id);
+    return put_handle(py, *(const sb_object *)from, p);
 }
 
 /* The arguments behind `p`; NULL: one of them cannot be passed. */
