@@ -163,6 +163,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sb_value v = sb_fetch(py, sb_call(py, "m.f", 1));
         sb_as_array(py, v);
         sb_keep_value(py, v);
+        sb_as_datetime(py, v);
+        sb_clear_error(py);
+        sb_as_timedelta(py, v);
+        sb_as_int(py, v);
+        sb_count(py, v);
+        sb_clear_error(py);
+        sb_nth(py, v, 1);
         sb_get(py, v, "k");
         sb_clear_error(py);
     }
