@@ -83,6 +83,10 @@ static void *do_poke(void *arg)
 /* With the lock. */
 static void poke(struct sb_runner *r, uint64_t seq, bool cancel)
 {
+    if (r->pokes && r->poked == seq && r->poked_to_cancel == cancel)
+        return; /* on its way */
+    r->poked = seq;
+    r->poked_to_cancel = cancel;
     struct poke *p = sb__calloc(sizeof *p);
     if (p)
         *p = (struct poke) { r, seq, cancel };
@@ -104,15 +108,33 @@ static void interrupt(struct sb_alarm *alarm, uint64_t seq)
 
 /* ---- the thread ---- */
 
+/* The time of what runs, and of all behind it. With the lock. */
+static void arm(struct sb_runner *r, int64_t due)
+{
+    if (!due || (r->due && r->due <= due))
+        return;
+    r->due = due;
+    sb__alarm_arm(&r->alarm, due, r->running);
+}
+
+/* With the lock, which it gives up meanwhile. */
 static void run_one(struct sb_runner *r, struct sb_queued *q)
 {
     const uint8_t *answer = NULL;
     size_t size = 0;
-    if (q->deadline)
-        sb__alarm_arm(&r->alarm, q->deadline, q->seq);
+    r->running = q->seq;
+    r->due = 0;
+    arm(r, q->deadline);
+    for (const struct sb_queued *next = r->first; next; next = next->next)
+        arm(r, next->deadline);
+    pthread_mutex_unlock(&r->lock);
     int rc = q->cancelled ? r->api->refuse(r->session, q->frame, q->size, SB_E_CANCELLED)
                           : r->api->request(r->session, q->frame, q->size, &answer, &size);
-    if (q->deadline)
+    pthread_mutex_lock(&r->lock);
+    r->running = 0; /* from here on the alarm is not armed by others */
+    bool armed = r->due != 0;
+    pthread_mutex_unlock(&r->lock);
+    if (armed)
         sb__alarm_disarm(&r->alarm);
     bool note = q->frame[offsetof(struct sb_frame, flags)] & SB_FLAG_NOTE;
     pthread_mutex_lock(&r->lock);
@@ -122,7 +144,6 @@ static void run_one(struct sb_runner *r, struct sb_queued *q)
                  rc == -2 ? "the engine refused a frame: " : "out of memory for the answer",
                  rc == -2 && answer ? (const char *)answer : "");
     }
-    r->running = 0;
     if (note) {
         r->noted = q->seq;
         if (r->fd >= 0)
@@ -155,9 +176,7 @@ static void *run(void *arg)
             r->first = q->next;
             if (!r->first)
                 r->last = &r->first;
-            r->running = q->seq;
-            pthread_mutex_unlock(&r->lock);
-            run_one(r, q); /* takes the lock again */
+            run_one(r, q);
             continue;
         }
         if (r->stop)
@@ -241,6 +260,8 @@ int sb__runner_send(struct sb_runner *r, struct sb_link *link, const uint8_t *fr
     pthread_mutex_lock(&r->lock);
     *r->last = q;
     r->last = &q->next;
+    if (r->running)
+        arm(r, deadline);
     atomic_store_explicit(&r->busy, true, memory_order_relaxed);
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);

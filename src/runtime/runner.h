@@ -31,8 +31,11 @@ struct sb_runner {
     int failed;       /* a negative code: the session is of no use any more */
     char why[200];
     unsigned pokes; /* threads that are about to interrupt something */
-    bool stop;      /* no more will come */
-    bool alone;     /* the session has left it behind: it finishes by itself */
+    uint64_t poked; /* the request that the last one is about */
+    bool poked_to_cancel;
+    int64_t due; /* of the alarm, while something runs; 0: none */
+    bool stop;   /* no more will come */
+    bool alone;  /* the session has left it behind: it finishes by itself */
 };
 
 void sb__runner_init(struct sb_runner *runner, const struct sb_engine_api *api,

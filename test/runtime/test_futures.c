@@ -561,6 +561,16 @@ static void deadlines(void **state)
         assert_true(now() - begin < 5);
     }
     expect_error(py, SB_E_TIMEOUT, NULL, NULL);
+    /* The limit of a submitted call counts what is before it. */
+    o = sb_submit(py, "sbfuture.busy", 20.0);
+    begin = now();
+    {
+        SB_USING(py, .timeout = 0.2);
+        sb_submit(py, "sbfuture.note", 1);
+    }
+    assert_true(sb_wait(py, o, 5));
+    assert_true(now() - begin < 5);
+    expect_error(py, SB_E_TIMEOUT, NULL, NULL);
     /* In time: no harm comes later. */
     {
         SB_USING(py, .timeout = 0.2);
@@ -716,6 +726,15 @@ static void close_with_calls(void **state)
     nap(0.1);
     assert_int_equal(sb_close(py), 0);
     assert_true(now() - begin >= 0.4);
+    /* But not for ever: it is ended, or left behind. */
+    py = opened();
+    begin = now();
+    sb_submit(py, "sbfuture.swallow", in_worker() ? 60.0 : 8.0);
+    nap(0.1);
+    assert_int_equal(sb_close(py), 1);
+    assert_true(now() - begin < 7.5);
+    if (!in_worker())
+        nap(3);
     /* Everything was waited for: nothing is cancelled. */
     py = opened();
     sb_submit(py, "sbfuture.slow", 0.1, 1);
