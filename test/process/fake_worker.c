@@ -75,6 +75,25 @@ static void lane_moved(uint32_t lane)
     }
 }
 
+static void ring(uint32_t lane)
+{
+    uint64_t one = 1;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load(&sb__lane(control, lane)->notify) &&
+        write(control->bell, &one, sizeof one) != (ssize_t)sizeof one)
+        abort();
+}
+
+static void note(uint32_t lane, uint64_t seq)
+{
+    atomic_store(&sb__lane(control, lane)->noted, seq);
+    step(STEP_NOTE_STORED);
+    lane_moved(lane);
+    step(STEP_NOTE_WOKEN);
+    ring(lane);
+    step(STEP_NOTE_RUNG);
+}
+
 static void put(uint32_t lane, const void *data, size_t size)
 {
     struct peer *p = peers[lane];
@@ -121,6 +140,13 @@ static void lie(uint32_t lane, const struct sb_frame *to, const char *what)
     if (!strcmp(what, "cursor")) {
         atomic_fetch_add(&l->rep_tail, SB_RING_SIZE + 8);
         lane_moved(lane);
+        return;
+    }
+    if (!strcmp(what, "noted")) {
+        for (int i = 0; i < 1000; i++) {
+            atomic_store(&l->noted, UINT64_MAX - (uint64_t)i);
+            ring(lane);
+        }
         return;
     }
     if (!strcmp(what, "head")) {
@@ -266,7 +292,11 @@ static void serve_lane(uint32_t lane)
         if (!sb__buf_room(&p->in.buf, 1))
             abort();
         p->in.buf.ptr[p->in.buf.len] = 0;
-        if (head.kind == SB_FRAME_CALL)
+        if (head.kind == SB_FRAME_CALL && head.flags & SB_FLAG_NOTE) {
+            run(lane, &head, (char *)p->in.buf.ptr + sizeof head, size);
+            if (atomic_load(&sb__lane(control, lane)->noted) < head.seq) /* no lie */
+                note(lane, head.seq);
+        } else if (head.kind == SB_FRAME_CALL)
             run(lane, &head, (char *)p->in.buf.ptr + sizeof head, size);
         else if (head.flags & SB_FLAG_WAIT)
             answer(lane, &head, SB_FRAME_REPLY, NULL, 0);
@@ -332,7 +362,7 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {
 #define STEP(name) #name,
-        STEPS(STEP)
+        STEPS(STEP) "NONE", NOTE_STEPS(STEP)
 #undef STEP
     };
     bool words = true, fail = false, hang = false;
@@ -345,7 +375,7 @@ int main(int argc, char **argv)
         if (!strncmp(word, "kill:", 5) || !strncmp(word, "stop:", 5) ||
             (!strncmp(word, "exit:", 5) && (colon[1] < '0' || colon[1] > '9'))) {
             end_how = *word == 'k' ? SIGKILL : *word == 's' ? SIGSTOP : -1;
-            for (int s = 0; s < STEP_NONE; s++)
+            for (int s = 0; s < STEP_END; s++)
                 if (!strcmp(names[s], colon + 1))
                     end_at = (enum step)s;
         } else if (sscanf(word, "exit:%d", &early) == 1 ||

@@ -25,12 +25,18 @@
     X(REPLY_STORED)  /* rep_tail has moved: the answer counts */      \
     X(WORD_TAKEN)    /* the reply word was taken, nobody woken */     \
     X(WOKEN)
+/* Those that a CALL with NOTE passes behind ENDED. */
+#define NOTE_STEPS(X)                                            \
+    X(NOTE_STORED) /* `noted` has moved, nobody was woken */     \
+    X(NOTE_WOKEN)  /* the waiting thread was, the bell is not */ \
+    X(NOTE_RUNG)
 
 enum step {
 #define STEP(name) STEP_##name,
-    STEPS(STEP)
+    STEPS(STEP) STEP_NONE,
+    NOTE_STEPS(STEP)
 #undef STEP
-        STEP_NONE
+        STEP_END
 };
 
 /* Words at the start: "exit:N" before hello with status N, "say:TEXT" writes to the dump, "hang",
@@ -41,5 +47,6 @@ enum step {
  * answers "interrupted"), "deaf" (sleeps on), "mute" (no answer), "big N" (N bytes), "output N M"
  * (N OUTPUT frames of M bytes first), "kill", "exit N", "stop", "crash", "exec", "pid", and lies:
  * "lie cursor", "lie head", "lie size", "lie kind", "lie session", "lie short", "lie segments",
- * "lie part" (half a frame, then nothing), "lie word", "lie running", "lie dead". */
+ * "lie part" (half a frame, then nothing), "lie word", "lie running", "lie dead", "lie noted" (all that will ever be sent
+ * has ended; rings a thousand times). */
 #endif
