@@ -455,6 +455,21 @@ static void language(sb_session *py)
     CHECK(sb_is(py, sb_reload(py, "colorsys"), sb_import(py, "colorsys")));
 }
 
+static void futures(sb_session *py)
+{
+    SB_SCOPE(py);
+    sb_object job = sb_submit(py, "math.hypot", 3, 4.0);
+    CHECK(sb_wait(py, job, -1));
+    CHECK(sb_as_double(py, job) == 5);
+    job = sb_submit(py, "builtins.dict", SB_KW("a", 1));
+    while (!sb_wait(py, job, 0.5))
+        ;
+    SEEN(job, "{'a': 1}");
+    CHECK(sb_fd(py) >= 0);
+    sb_cancel(py, job);
+    sb_submit(py, "builtins.list");
+}
+
 int main(void)
 {
     sb_session *py = sb_open(.timeout = 60);
@@ -465,6 +480,7 @@ int main(void)
     rest(py);
     forms(py);
     language(py);
+    futures(py);
     if (sb_close(py))
         return 1;
     printf("ok %d\n", checks);
