@@ -12,7 +12,8 @@ void sb__array_strides(const sb_array *a, int64_t strides[SB_MAX_NDIM])
     int64_t stride = (int64_t)sb__dtype_size(a->dtype);
     for (int32_t i = a->ndim; i-- > 0;) {
         strides[i] = any ? a->strides[i] : stride;
-        stride *= a->shape[i] ? a->shape[i] : 1; /* bounded by sb__array_count */
+        /* Unsigned: what sb__array_count refuses overflows, and is refused by who reads it. */
+        stride = (int64_t)((uint64_t)stride * (uint64_t)(a->shape[i] ? a->shape[i] : 1));
     }
 }
 

@@ -2,6 +2,8 @@
  *
  * libFuzzer: what a hostile worker answers. The input is a list of frames (kind, two bytes of length, body), which a
  * transport hands to a session as the answers to its calls; every fourth kind leaves the header as the fuzzer wrote it. */
+#include "runtime/heap.h"
+#include "runtime/os_linux.h"
 #include "runtime/session.h"
 #include <snakebridge_gen.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@ static uint64_t seq, callbacks;
 static uint32_t tag;
 static uint8_t frame[32 + 65536];
 
+static struct sb_mapping *mapping; /* of a worker's heap: all zeros */
 static const struct sb_transport transport;
 static int fuzz_open(const struct sb_place *place, uint32_t session, struct sb_link **link,
                      struct sb_buf *why)
@@ -20,8 +23,11 @@ static int fuzz_open(const struct sb_place *place, uint32_t session, struct sb_l
     (void)place, (void)why;
     tag = session;
     *link = sb__calloc(sizeof **link);
-    if (*link)
+    if (*link) {
         (*link)->transport = &transport;
+        (*link)->heap = sb__mapping_hold(mapping);
+        (*link)->reach = mapping ? mapping->size : 0;
+    }
     return *link ? 0 : -SB_E_MEMORY;
 }
 static int fuzz_send(struct sb_link *link, const uint8_t *bytes, size_t size)
@@ -74,6 +80,7 @@ static void fuzz_close(struct sb_link *link)
 {
     sb__buf_reset(&link->message);
     sb__buf_reset(&link->stack);
+    sb__mapping_drop(link->heap);
     sb__free(link);
 }
 static bool fuzz_dead(struct sb_link *link)
@@ -131,6 +138,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!nowhere) {
         nowhere = fopen("/dev/null", "w");
         stdout = stderr = nowhere; /* OUTPUT frames; glibc: they are variables */
+        int fd;
+        setenv("SNAKEBRIDGE_HEAP", "64M", 1);
+        mapping = sb__mapping_new(&fd);
+        sb__os_close(&fd);
     }
     input = data;
     left = size;
@@ -161,7 +172,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sb_run_t(py, &several, &at, NULL, &r);
         sb_clear_error(py);
         sb_value v = sb_fetch(py, sb_call(py, "m.f", 1));
-        sb_as_array(py, v);
+        sb_array a = sb_as_array(py, v);
+        if (sb__array_count(&a) > 0 && sb__array_count(&a) < 1 << 16)
+            sb_array_copy(py, a); /* each element can be read */
+        sb_clear_error(py);
+        sb_keep_array(py, a);
         sb_keep_value(py, v);
         sb_as_datetime(py, v);
         sb_clear_error(py);

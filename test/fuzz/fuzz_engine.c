@@ -5,6 +5,7 @@
  * but their calls are skipped, since they may name anything. The input: control (1), length (2, big-endian), body. */
 #include "core/cbor.h"
 #include "core/frame.h"
+#include "core/heap.h"
 #include "engine/engine.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -200,10 +201,30 @@ static void prepare(struct sb_engine_session *s)
     sb__buf_reset(&body);
 }
 
+/* A heap with two blocks, and a table that lies about others. */
+enum { HEAP_SIZE = 4 << 20 };
+static void *make_heap(void)
+{
+    struct sb_block *table = aligned_alloc(SB_HEAP_PAGE, HEAP_SIZE);
+    check(table);
+    memset(table, 0, HEAP_SIZE);
+    const uint64_t blocks[][2] = { { SB_HEAP_HEAD, 4096 }, { SB_HEAP_HEAD + 8192, 1 << 20 },
+                                   { 4096, 4096 },         { HEAP_SIZE - 4096, 8192 },
+                                   { UINT64_MAX, 4096 },   { SB_HEAP_HEAD, UINT64_MAX } };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        table[i + 1].offset = blocks[i][0];
+        table[i + 1].size = blocks[i][1];
+    }
+    return table;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     char error[300];
-    struct sb_engine_start how = { .program = NULL };
+    static _Atomic uint32_t column[SB_HEAP_SLOTS];
+    struct sb_engine_start how = {
+        .program = NULL, .heap = make_heap(), .heap_size = HEAP_SIZE, .column = column
+    };
     (void)argc;
     (void)argv;
     setenv("PYTHONMALLOC", "malloc",

@@ -51,6 +51,10 @@ def answers() -> Iterator[bytes]:
     error = (
         bytes.fromhex("87 01 6a") + b"ValueError" + bytes.fromhex("61 6d 60 81 73") + b"builtins.ValueError" + b"\0\0"
     )
+    owner = b"\x1b" + ((1 << 48) + (1 << 47) + 1).to_bytes(8, "big")
+    for tail in ("008118648108", "0082030582181427", "00811910003800"):
+        view = b"\xd9\xf0\x15\x87\x01" + owner + bytes.fromhex("1a002010001856" + tail)
+        yield frame(0, b"\xf6") + frame(0, view) * 14
     for value in values():
         yield frame(0, value) * 12
         yield frame(2, b"\x01\x62hi") + frame(1, error) + frame(0, value) + frame(3, bytes(32) + value)
@@ -70,6 +74,14 @@ def engine() -> Iterator[bytes]:
     for value in values():
         for plan in (0, 1, 3, 4, 22):
             yield frame(96, bytes([plan]) + b"\x81" + value) + frame(96, bytes([plan]) + b"\x82" + value * 2)
+    for block, offset, kind, tail in (
+        (b"\x01", "1a00200000", b"\x18\x56", "008118648108"),
+        (b"\x02", "1a00202008", b"\x18\x4d", "0182030582181423"),
+        (b"\x04", "1a003ff000", b"\x18\x40", "00811910008101"),
+    ):
+        view = b"\xd9\xf0\x15\x87\x00" + block + bytes.fromhex(offset) + kind + bytes.fromhex(tail)
+        for plan in (0, 1, 3, 22):
+            yield frame(96, bytes([plan]) + b"\x81" + view)
     identifier = b"\xd8\x27\x1b" + ((7 << 48) + 1).to_bytes(8, "big")
     made = frame(96, b"\x02\x81\x82\x01\x02")
     yield made + frame(32, b"\x0d\x82" + identifier + b"\x05") + frame(32, b"\x11\x81" + identifier)
