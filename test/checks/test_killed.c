@@ -106,6 +106,12 @@ STEP(in_the_first_item, iterate(py, sb_call(py, "kills.numbers", 0), false, -1))
 STEP(in_a_later_item, iterate(py, sb_call(py, "kills.numbers", 300), false, -1))
 STEP(in_a_lazy_item, iterate(py, sb_call(py, "kills.numbers", 3), true, -1))
 STEP(in_a_generators_finally, iterate(py, sb_call(py, "kills.with_finally"), false, 5))
+STEP(in_enter, SB_WITH(py, x, sb_call(py, "kills.Enter")); (void)x)
+STEP(in_exit, SB_WITH(py, x, sb_call(py, "kills.Exit")); (void)x)
+STEP(in_exit_after_an_error, SB_WITH(py, x, sb_call(py, "kills.Exit")); (void)x;
+     sb_call(py, "builtins.int", "x"))
+STEP(in_a_coroutine, sb_call(py, "kills.later"))
+STEP(in_source, sb_exec(py, "import kills\nkills.die()\n"))
 STEP(in_a_step, sb_value v; sb_value g = sb_call(py, "kills.numbers", 1); sb_next(py, g, &v);
      sb_next(py, g, &v))
 
@@ -307,6 +313,11 @@ static const struct step steps[] = {
     S(in_a_lazy_item),
     S(in_a_generators_finally),
     S(in_a_step),
+    S(in_enter),
+    S(in_exit),
+    S(in_exit_after_an_error),
+    S(in_a_coroutine),
+    S(in_source),
     S(from_a_callback),
     S(in_a_call_of_a_callback),
     S(in_a_callbacks_result),

@@ -148,3 +148,23 @@ def deadly_module():
 
     sys.meta_path.insert(0, Finder())
     return "deadly_module_that_is_not_there"
+
+
+class Exit:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        die()
+
+
+async def later():
+    import asyncio
+
+    await asyncio.sleep(0)
+    die()
+
+
+class Enter(Exit):
+    def __enter__(self):
+        die()
