@@ -631,8 +631,8 @@ SB_API sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, si
 /* ---- arrays ----------------------------------------------------------------------------------------------------- */
 
 /* Zeroed memory of the current scope: sb_array_new(py, dtype, ndim, shape), where `shape` has `ndim` (0 to 8) lengths >= 0.
- * From 32 KiB on, and where shared memory is to be had, it is passed to Python without a copy: Python sees what C writes,
- * and C what Python writes; what Python keeps of it stays valid after the scope. SB_E_RANGE, SB_E_MEMORY. */
+ * Where shared memory is to be had, it is passed to Python without a copy: Python sees what C writes, and C what Python
+ * writes; what Python keeps of it stays valid after the scope. It takes whole pages. SB_E_RANGE, SB_E_MEMORY. */
 #define sb_array_new(py, dtype, ndim, ...) sb_array_new_(py, SB_SITE_(""), dtype, ndim, __VA_ARGS__)
 SB_API sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int ndim,
                               const int64_t *shape);

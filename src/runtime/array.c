@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Arrays. Whose memory an array's elements are in: the scope's arena (small ones), a block of the
+ * Arrays. Whose memory an array's elements are in: the scope's arena (copies of small ones), a block of the
  * program's heap (sb_array_new; Python may have it, too), a worker's heap, or this process's own
  * Python. For all but the first the scope has a hold, which ends with it. A request that names a
  * block has a hold as well, until an answer shows that the engine has looked at it. */
@@ -245,7 +245,7 @@ sb_array sb_array_view_(void *data, sb_dtype dtype, int ndim, const int64_t *sha
 static void *make(sb_session *py, const sb_site *at, const char *function, size_t bytes, bool zero)
 {
     uint32_t slot = 0;
-    void *p = bytes < SB_HEAP_THRESHOLD ? NULL : sb__block_new(bytes, zero, &slot);
+    void *p = bytes ? sb__block_new(bytes, zero, &slot) : NULL;
     if (p) {
         if (add_hold(&py->scopes[py->depth].holds, p, bytes, slot))
             return p;
