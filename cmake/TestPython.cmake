@@ -10,10 +10,20 @@ foreach(kind IN ITEMS address:asan thread:tsan)
     execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=lib${library}.so
                     OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
     # CPython's own memory at exit, and the many words that a worker holds for life, are no findings.
-    set(options "ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=detect_deadlocks=0")
+    set(options "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 TSAN_OPTIONS=detect_deadlocks=0")
     set(SB_TEST_PYTHON ${CMAKE_BINARY_DIR}/python-${library})
     file(WRITE ${SB_TEST_PYTHON}
          "#!/bin/sh\nLD_PRELOAD=${runtime} ${options} exec ${SB_SYSTEM_PYTHON} \"$@\"\n")
     file(CHMOD ${SB_TEST_PYTHON} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
   endif()
 endforeach()
+
+# The interpreter of the environment that the tests of the C interface make, with NumPy, in the same way.
+set(SB_TEST_NUMPY_PYTHON ${CMAKE_BINARY_DIR}/test/api/project/.venv/bin/python)
+if(NOT SB_TEST_PYTHON STREQUAL SB_SYSTEM_PYTHON)
+  file(READ ${SB_TEST_PYTHON} script)
+  string(REPLACE "exec ${SB_SYSTEM_PYTHON}" "exec ${SB_TEST_NUMPY_PYTHON}" script "${script}")
+  set(SB_TEST_NUMPY_PYTHON ${CMAKE_BINARY_DIR}/python-numpy)
+  file(WRITE ${SB_TEST_NUMPY_PYTHON} "${script}")
+  file(CHMOD ${SB_TEST_NUMPY_PYTHON} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+endif()

@@ -467,76 +467,55 @@ static inline bool sb_is_unset(sb_value v) { return v.kind == SB_UNSET; }
 #define sb_nth(py, x, i) sb_nth_(py, SB_SITE_(""), SB(x), i)
 #define sb_get(py, x, key) sb_get_(py, SB_SITE_(""), SB(x), SB(key))
 
+/* A value in one piece: fields that are written one by one and then copied stall a processor. */
+#ifdef __cplusplus
+#define SB_VALUE_(k, member, ...) (sb_value { .kind = (k), .reserved = 0, .as = { .member = __VA_ARGS__ } })
+#else
+#define SB_VALUE_(k, member, ...) ((sb_value) { .kind = (k), .reserved = 0, .as = { .member = __VA_ARGS__ } })
+#endif
 static inline sb_value sb_of_kind_(sb_kind k)
 {
-    sb_value v;
-    __builtin_memset(&v, 0, sizeof v);
-    v.kind = k;
-    return v;
+    return SB_VALUE_(k, complex_, { 0, 0 });
 }
 static inline sb_value sb_from_bool(bool x)
 {
-    sb_value v = sb_of_kind_(SB_BOOL_);
-    v.as.b = x;
-    return v;
+    return SB_VALUE_(SB_BOOL_, u, x);
 }
 static inline sb_value sb_from_int(int64_t x)
 {
-    sb_value v = sb_of_kind_(SB_INT_);
-    v.as.i = x;
-    return v;
+    return SB_VALUE_(SB_INT_, i, x);
 }
 static inline sb_value sb_from_uint(uint64_t x)
 {
-    sb_value v = sb_of_kind_(x > INT64_MAX ? SB_UINT_ : SB_INT_);
-    v.as.u = x;
-    return v;
+    return SB_VALUE_(x > INT64_MAX ? SB_UINT_ : SB_INT_, u, x);
 }
 static inline sb_value sb_from_double(double x)
 {
-    sb_value v = sb_of_kind_(SB_FLOAT_);
-    v.as.f = x;
-    return v;
+    return SB_VALUE_(SB_FLOAT_, complex_, { x, 0 });
 }
 static inline sb_value sb_from_complex(double re, double im)
 {
-    sb_value v = sb_of_kind_(SB_COMPLEX_);
-    v.as.complex_[0] = re;
-    v.as.complex_[1] = im;
-    return v;
+    return SB_VALUE_(SB_COMPLEX_, complex_, { re, im });
 }
 static inline sb_value sb_from_str(sb_str x)
 {
-    sb_value v = sb_of_kind_(SB_STR_);
-    v.as.str = x;
-    return v;
+    return SB_VALUE_(SB_STR_, str, x);
 }
 static inline sb_value sb_from_cstr(const char *x)
 {
-    sb_value v = sb_of_kind_(x ? SB_STR_ : SB_NONE_);
-    if (x) {
-        v.as.str.ptr = x;
-        v.as.str.len = __builtin_strlen(x);
-    }
-    return v;
+    return SB_VALUE_(x ? SB_STR_ : SB_NONE_, str, { x, x ? __builtin_strlen(x) : 0 });
 }
 static inline sb_value sb_from_bytes(sb_bytes x)
 {
-    sb_value v = sb_of_kind_(SB_BYTES_);
-    v.as.bytes = x;
-    return v;
+    return SB_VALUE_(SB_BYTES_, bytes, x);
 }
 static inline sb_value sb_from_object(sb_object x)
 {
-    sb_value v = sb_of_kind_(x.id ? SB_OBJECT_ : SB_NONE_);
-    v.as.object = x;
-    return v;
+    return SB_VALUE_(x.id ? SB_OBJECT_ : SB_NONE_, object, x);
 }
 static inline sb_value sb_from_array(const sb_array *x)
 {
-    sb_value v = sb_of_kind_(x ? SB_ARRAY_ : SB_NONE_);
-    v.as.array = x;
-    return v;
+    return SB_VALUE_(x ? SB_ARRAY_ : SB_NONE_, array, x);
 }
 /* An integer of any size by its decimal digits, with a sign or without. */
 static inline sb_value sb_from_digits(const char *digits)

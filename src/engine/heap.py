@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run by the engine in a worker that has a heap: tells NumPy of it when it is imported; gives children of fork() copies.
+"""Run by the engine in a worker that has a heap: tells NumPy of it when it is imported; gives fork()ed children copies.
 
 `hook(module)` and `detach()` are the engine's.
 """
