@@ -18,12 +18,14 @@ foreach(kind IN ITEMS address:asan thread:tsan)
   endif()
 endforeach()
 
-# The interpreter of the environment that the tests of the C interface make, with NumPy, in the same way.
-set(SB_TEST_NUMPY_PYTHON ${CMAKE_BINARY_DIR}/test/api/project/.venv/bin/python)
+# The interpreter of the environment that the tests of the C interface make, which has NumPy: by transport. In-process it is
+# not run, only named.
+set(SB_TEST_NUMPY_inprocess ${CMAKE_BINARY_DIR}/test/api/project/.venv/bin/python)
+set(SB_TEST_NUMPY_worker ${SB_TEST_NUMPY_inprocess})
 if(NOT SB_TEST_PYTHON STREQUAL SB_SYSTEM_PYTHON)
   file(READ ${SB_TEST_PYTHON} script)
-  string(REPLACE "exec ${SB_SYSTEM_PYTHON}" "exec ${SB_TEST_NUMPY_PYTHON}" script "${script}")
-  set(SB_TEST_NUMPY_PYTHON ${CMAKE_BINARY_DIR}/python-numpy)
-  file(WRITE ${SB_TEST_NUMPY_PYTHON} "${script}")
-  file(CHMOD ${SB_TEST_NUMPY_PYTHON} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  string(REPLACE "exec ${SB_SYSTEM_PYTHON}" "exec ${SB_TEST_NUMPY_inprocess}" script "${script}")
+  set(SB_TEST_NUMPY_worker ${CMAKE_BINARY_DIR}/python-numpy)
+  file(WRITE ${SB_TEST_NUMPY_worker} "${script}")
+  file(CHMOD ${SB_TEST_NUMPY_worker} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
 endif()
