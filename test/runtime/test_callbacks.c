@@ -805,9 +805,13 @@ static sb_value hurries(sb_session *py, const sb_value *args, size_t count, void
 {
     (void)args;
     (void)count;
-    SB_USING(py, .timeout = 0.1);
-    sb_call(py, user, 10);
-    return SB(sb_catch(py, "SB_E_TIMEOUT") ? py_math_sqrt(py, 16) : 0);
+    bool late;
+    {
+        SB_USING(py, .timeout = 0.1);
+        sb_call(py, user, 10);
+        late = sb_catch(py, "SB_E_TIMEOUT");
+    }
+    return SB(late ? py_math_sqrt(py, 16) : 0);
 }
 static sb_value too_late(sb_session *py, const sb_value *args, size_t count, void *user)
 {
