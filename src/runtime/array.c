@@ -17,18 +17,6 @@ struct sb_hold {
     size_t copied;              /* bytes that were copied for a request */
 };
 
-/* Enters for a call that gives an array; false: nothing is to be done. */
-static bool start(sb_session *py)
-{
-    if (!sb__enter(py))
-        return false;
-    if (!py->failed)
-        return true;
-    sb__skip(py);
-    sb__leave(py);
-    return false;
-}
-
 /* ---- holds ---- */
 
 static struct sb_hold *add_hold(struct sb_hold **list, const void *begin, size_t size,
@@ -208,7 +196,7 @@ sb_array sb_as_array_(sb_session *py, const sb_site *at, sb_value v)
     sb_array x = { 0 };
     struct sb_trouble t = { 0 };
     const sb_value asked = v;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (v.kind == SB_UNSET || v.kind == SB_FAILED_) {
         fail_type(py, at, v);
@@ -263,7 +251,7 @@ sb_array sb_array_new_(sb_session *py, const sb_site *at, sb_dtype dtype, int nd
                        const int64_t *shape)
 {
     sb_array a = { 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return a;
     sb_array made = { 0 };
     int64_t count = -1;
@@ -289,7 +277,7 @@ sb_array sb_array_copy_(sb_session *py, const sb_site *at, sb_array from)
 {
     sb_array a = { 0 };
     struct sb_trouble t = { 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return a;
     int64_t count = sb__array_check(&from, &t) ? sb__array_count(&from) : -1;
     if (count < 0) {
@@ -313,7 +301,7 @@ void *sb_array_data_(sb_session *py, const sb_site *at, sb_array a, sb_dtype dty
     void *data = NULL;
     if (count)
         *count = 0;
-    if (!start(py))
+    if (!sb__start(py))
         return NULL;
     struct sb_trouble t = { 0 };
     int64_t n = sb__dtype_size(a.dtype) ? sb__array_count(&a) : -1;

@@ -7,18 +7,6 @@
 static const sb_args none = { NULL, 0 };
 static const double two63 = 9223372036854775808.0;
 
-/* Enters for a call that gives a value; false: nothing is to be done. */
-static bool start(sb_session *py)
-{
-    if (!sb__enter(py))
-        return false;
-    if (!py->failed)
-        return true;
-    sb__skip(py);
-    sb__leave(py);
-    return false;
-}
-
 static void fail_kind(sb_session *py, const sb_site *at, const char *function, const char *wanted,
                       const sb_value *v)
 {
@@ -81,7 +69,7 @@ static bool range_length(const sb_value *v, uint64_t *n)
 size_t sb_count_(sb_session *py, const sb_site *at, sb_value v)
 {
     size_t n = 0;
-    if (!start(py))
+    if (!sb__start(py))
         return n;
     uint64_t length;
     if ((v.kind >= SB_LIST_ && v.kind <= SB_DICT_) || v.kind == SB_NAMEDTUPLE_) {
@@ -108,7 +96,7 @@ sb_value sb_nth_(sb_session *py, const sb_site *at, sb_value v, size_t i)
     static const char classes[] = "builtins.IndexError\0builtins.LookupError\0builtins.Exception";
     sb_value x = sb_of_kind_(SB_FAILED_);
     uint64_t length = 0;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (v.kind == SB_RANGE_ && range_length(&v, &length) && i < length) {
         const sb_value *part = v.as.items.ptr;
@@ -201,7 +189,7 @@ static bool is_key(sb_session *py, const sb_site *at, const sb_value *there, con
 sb_value sb_get_(sb_session *py, const sb_site *at, sb_value v, sb_value key)
 {
     sb_value x = sb_of_kind_(SB_UNSET);
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (v.kind == SB_DICT_) {
         for (size_t i = 0; i < v.as.items.len && !py->failed; i++)
@@ -274,7 +262,7 @@ static void order_fields(sb_value *to, const sb_value *from, size_t n)
 sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args items)
 {
     sb_value v = sb_of_kind_(SB_FAILED_), made = sb_of_kind_(kind);
-    if (!start(py))
+    if (!sb__start(py))
         return v;
     bool keyword = false, pairs = kind == SB_DICT_ ? items.len % 2 == 0 : true;
     if (kind == SB_NAMEDTUPLE_)
@@ -312,7 +300,7 @@ sb_value sb_items_(sb_session *py, const sb_site *at, sb_kind kind, sb_args item
 sb_value sb_list_new_(sb_session *py, const sb_site *at, sb_kind kind, size_t capacity)
 {
     sb_value v = sb_of_kind_(SB_FAILED_), made = sb_of_kind_(kind);
-    if (!start(py))
+    if (!sb__start(py))
         return v;
     if (kind < SB_LIST_ || kind > SB_DICT_) {
         struct sb_trouble t = { 0 };
@@ -351,7 +339,7 @@ static sb_value *grow(sb_session *py, sb_value *list, size_t more)
 
 void sb_push_(sb_session *py, const sb_site *at, sb_value *list, sb_value x)
 {
-    if (!start(py))
+    if (!sb__start(py))
         return;
     sb_value *p = NULL;
     if (!list || list->kind < SB_LIST_ || list->kind >= SB_DICT_)
@@ -367,7 +355,7 @@ void sb_push_(sb_session *py, const sb_site *at, sb_value *list, sb_value x)
 
 void sb_put_(sb_session *py, const sb_site *at, sb_value *dict, sb_value key, sb_value x)
 {
-    if (!start(py))
+    if (!sb__start(py))
         return;
     sb_value *p = NULL;
     if (!dict || dict->kind != SB_DICT_)

@@ -9,18 +9,6 @@
 static const sb_args none = { NULL, 0 };
 static const double two63 = 9223372036854775808.0;
 
-/* Enters for a call that gives a value; false: nothing is to be done. */
-static bool start(sb_session *py)
-{
-    if (!sb__enter(py))
-        return false;
-    if (!py->failed)
-        return true;
-    sb__skip(py);
-    sb__leave(py);
-    return false;
-}
-
 /* An Enum's member stands for its value where one is asked for. */
 static sb_value plain(sb_value v)
 {
@@ -50,7 +38,7 @@ static void fail_type(sb_session *py, const sb_site *at, const char *function, c
 bool sb_as_bool_(sb_session *py, const sb_site *at, sb_value v)
 {
     bool x = false;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "b", &v)) {
@@ -66,7 +54,7 @@ bool sb_as_bool_(sb_session *py, const sb_site *at, sb_value v)
 int64_t sb_as_int_(sb_session *py, const sb_site *at, sb_value v)
 {
     int64_t x = 0;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "i", &v)) {
@@ -95,7 +83,7 @@ int64_t sb_as_int_(sb_session *py, const sb_site *at, sb_value v)
 double sb_as_double_(sb_session *py, const sb_site *at, sb_value v)
 {
     double x = 0;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "d", &v)) {
@@ -125,7 +113,7 @@ double sb_as_double_(sb_session *py, const sb_site *at, sb_value v)
 sb_str sb_as_str_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_str x = { "", 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "s", &v)) {
@@ -141,7 +129,7 @@ sb_str sb_as_str_(sb_session *py, const sb_site *at, sb_value v)
 sb_bytes sb_as_bytes_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_bytes x = { (const unsigned char *)"", 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     v = plain(v);
     if (v.kind != SB_OBJECT_ || ask(py, at, "y", &v)) {
@@ -182,7 +170,7 @@ static void fail_ticks(sb_session *py, const sb_site *at, const char *function, 
 sb_datetime sb_as_datetime_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_datetime x = { 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (ask_time(py, at, "sb_as_datetime", SB_DATETIME_, SB_DATETIME64_, "datetime", &v)) {
         if (v.kind == SB_DATETIME_)
@@ -198,7 +186,7 @@ sb_date sb_as_date_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_date x = { 0 };
     sb_datetime d;
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (ask_time(py, at, "sb_as_date", SB_DATE_, SB_DATETIME64_, "date", &v)) {
         if (v.kind == SB_DATE_)
@@ -216,7 +204,7 @@ sb_date sb_as_date_(sb_session *py, const sb_site *at, sb_value v)
 sb_time sb_as_time_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_time x = { 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (ask_time(py, at, "sb_as_time", SB_TIME_, SB_TIME_, "time", &v))
         x = v.as.time;
@@ -227,7 +215,7 @@ sb_time sb_as_time_(sb_session *py, const sb_site *at, sb_value v)
 sb_timedelta sb_as_timedelta_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_timedelta x = { 0 };
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (ask_time(py, at, "sb_as_timedelta", SB_TIMEDELTA_, SB_TIMEDELTA64_, "timedelta", &v)) {
         sb_timedelta made = v.as.timedelta;
@@ -249,7 +237,7 @@ sb_object sb_as_object_(sb_session *py, const sb_site *at, sb_value v)
     if (!py)
         return (sb_object) { 0 };
     sb_object x = sb__failed_object(py);
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     struct sb_trouble t = { 0 };
     if (v.kind == SB_NONE_) {
@@ -269,7 +257,7 @@ sb_object sb_as_object_(sb_session *py, const sb_site *at, sb_value v)
 sb_value sb_fetch_(sb_session *py, const sb_site *at, sb_value v)
 {
     sb_value x = sb_of_kind_(SB_FAILED_);
-    if (!start(py))
+    if (!sb__start(py))
         return x;
     if (v.kind == SB_OBJECT_ || sb__has_items(v.kind)) {
         if (ask(py, at, "V", &v))

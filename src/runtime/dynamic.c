@@ -75,12 +75,9 @@ static sb_value perform(sb_session *py, const sb_site *at, char op, const char *
                         const char *result, const sb_value *first, sb_args args)
 {
     sb_value v = sb_of_kind_(SB_FAILED_);
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return v;
-    if (py->failed)
-        sb__skip(py);
-    else
-        sb__dynamic(py, at, op, name, result, first, args, 0, &v);
+    sb__dynamic(py, at, op, name, result, first, args, 0, &v);
     sb__leave(py);
     return v;
 }
@@ -237,13 +234,8 @@ static sb_value run_source(sb_session *py, const sb_site *at, const char *name, 
 {
     sb_value failed = sb_of_kind_(SB_FAILED_);
     struct sb_trouble t = { 0 };
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return failed;
-    if (py->failed) {
-        sb__skip(py);
-        sb__leave(py);
-        return failed;
-    }
     sb_value dict = sb_of_kind_(SB_DICT_);
     sb_value *places = sb__alloc(py, (variables.len + 1) * sizeof *places, _Alignof(sb_value));
     if (!places)

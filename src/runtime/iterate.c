@@ -247,13 +247,8 @@ sb_iter sb_iter_begin_(sb_session *py, const sb_for *options, sb_value iterable,
 {
     sb_iter it;
     memset(&it, 0, sizeof it);
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return it;
-    if (py->failed) {
-        sb__skip(py);
-        sb__leave(py);
-        return it;
-    }
     struct sb_iteration_ *s = sb__calloc(sizeof *s);
     if (!s)
         sb__fail(py, &options->site, "SB_FOR", SB_E_MEMORY, "out of memory");
@@ -320,13 +315,8 @@ bool sb_next_(sb_session *py, const sb_site *at, sb_value iterator, sb_value *it
 {
     uint64_t state = 1;
     *item = sb_of_kind_(SB_FAILED_);
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return false;
-    if (py->failed) {
-        sb__skip(py);
-        sb__leave(py);
-        return false;
-    }
     const struct sb_plan *plan = plan_of(py, at, 'n', "sb_next", "(v)");
     struct sb_reader answer;
     if (plan && sb__dynamic_send(py, at, plan, &iterator, none, SB_FLAG_WAIT, 0, &answer)) {

@@ -271,6 +271,17 @@ static inline void sb__skip(sb_session *py)
 {
     py->error.skipped++;
 }
+/* Enters for a call that does nothing after an error, which counts it; false: nothing is to be done. */
+static inline bool sb__start(sb_session *py)
+{
+    if (!sb__enter(py))
+        return false;
+    if (!py->failed)
+        return true;
+    sb__skip(py);
+    sb__leave(py);
+    return false;
+}
 void sb__error_print(sb_session *py, FILE *to);
 
 /* ---- handle.c ---- */

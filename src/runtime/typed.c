@@ -730,13 +730,8 @@ sb_object sb_cast(sb_session *py, const sb_site *site, const char *class_name, s
     if (!py)
         return (sb_object) { 0 };
     sb_object o = sb__failed_object(py);
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return o;
-    if (py->failed) {
-        sb__skip(py);
-        sb__leave(py);
-        return o;
-    }
     if (!site)
         site = &nowhere;
     sb_value made = v, checked;

@@ -21,13 +21,8 @@ sb_with sb_with_begin_(sb_session *py, const sb_site *at, sb_value manager)
     memset(&w, 0, sizeof w);
     if (py)
         w.entered = sb__failed_object(py);
-    if (!sb__enter(py))
+    if (!sb__start(py))
         return w;
-    if (py->failed) {
-        sb__skip(py);
-        sb__leave(py);
-        return w;
-    }
     struct sb_reader answer;
     sb_object entered = { 0 };
     const struct sb_plan *plan = plan_of(py, at, 'w', "(o?)");
