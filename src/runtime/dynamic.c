@@ -3,6 +3,16 @@
  * Calls by name: sb_call and what is made of it (attributes, items, operators, text). They always wait. */
 #include "runtime/request.h"
 
+const struct sb_plan *sb__dynamic_plan(sb_session *py, const sb_site *at, char op, const char *name,
+                                       const char *result, sb_args args)
+{
+    struct sb_trouble t = { 0 };
+    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, args, &t);
+    if (!plan)
+        sb__fail_trouble(py, at, name, &t);
+    return plan;
+}
+
 bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *plan,
                       const sb_value *first, sb_args args, uint8_t flags, uint64_t id,
                       struct sb_reader *answer)
@@ -46,13 +56,10 @@ bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *p
 bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
                  const sb_value *first, sb_args args, uint8_t flags, sb_value *v)
 {
-    struct sb_trouble t = { 0 };
     *v = sb_of_kind_(SB_FAILED_);
-    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, args, &t);
-    if (!plan) {
-        sb__fail_trouble(py, at, name, &t);
+    const struct sb_plan *plan = sb__dynamic_plan(py, at, op, name, result, args);
+    if (!plan)
         return false;
-    }
     uint64_t id = 0;
     if (result[0] == 'o' && !(id = sb__handle_new(py))) {
         sb__fail(py, at, plan->function, SB_E_MEMORY, "out of memory");

@@ -24,16 +24,6 @@ struct sb_iteration_ {
 
 static const sb_args none = { NULL, 0 };
 
-static const struct sb_plan *plan_of(sb_session *py, const sb_site *at, char op, const char *name,
-                                     const char *result)
-{
-    struct sb_trouble t = { 0 };
-    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, name, result, none, &t);
-    if (!plan)
-        sb__fail_trouble(py, at, name, &t);
-    return plan;
-}
-
 /* ---- what is held in C ---- */
 
 static bool is_held(sb_kind kind)
@@ -188,7 +178,7 @@ static void end_stream(sb_session *py, struct sb_iteration_ *s)
     if ((s->type == 'v' || s->type == 'o') && s->place < s->items.len)
         drop_rest(py, s);
     if (!s->ended) {
-        const struct sb_plan *plan = plan_of(py, &s->at, 'q', "SB_FOR", "n");
+        const struct sb_plan *plan = sb__dynamic_plan(py, &s->at, 'q', "SB_FOR", "n", none);
         struct sb_reader answer;
         uint64_t skipped = py->error.skipped;
         bool was = py->failed;
@@ -217,8 +207,8 @@ static bool begin_stream(sb_session *py, struct sb_iteration_ *s, const sb_for *
             &(struct sb_trouble) { SB_E_MISUSE, ".of is the class of handles: \"module:Class\"" });
         return false;
     }
-    const struct sb_plan *plan = plan_of(py, &s->at, 'i', "SB_FOR", "o");
-    if (!plan || !(s->next = plan_of(py, &s->at, 'n', "SB_FOR", type)))
+    const struct sb_plan *plan = sb__dynamic_plan(py, &s->at, 'i', "SB_FOR", "o", none);
+    if (!plan || !(s->next = sb__dynamic_plan(py, &s->at, 'n', "SB_FOR", type, none)))
         return false;
     uint64_t id = sb__handle_new(py);
     struct sb_reader answer;
@@ -317,7 +307,7 @@ bool sb_next_(sb_session *py, const sb_site *at, sb_value iterator, sb_value *it
     *item = sb_of_kind_(SB_FAILED_);
     if (!sb__start(py))
         return false;
-    const struct sb_plan *plan = plan_of(py, at, 'n', "sb_next", "(v)");
+    const struct sb_plan *plan = sb__dynamic_plan(py, at, 'n', "sb_next", "(v)", none);
     struct sb_reader answer;
     if (plan && sb__dynamic_send(py, at, plan, &iterator, none, SB_FLAG_WAIT, 0, &answer)) {
         if (!sb__read_uint(&answer, &state) || state > 1) {

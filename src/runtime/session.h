@@ -355,6 +355,9 @@ void sb__link_close(sb_session *py, struct sb_link *link);
 /* Calls by name; the result as `result` says ("v", "V", "w", "s", ...). Waits, unless `flags` has SB_FLAG_NOTE. */
 bool sb__dynamic(sb_session *py, const sb_site *at, char op, const char *name, const char *result,
                  const sb_value *first, sb_args args, uint8_t flags, sb_value *v);
+/* The plan of a call by name; NULL: the session has failed. */
+const struct sb_plan *sb__dynamic_plan(sb_session *py, const sb_site *at, char op, const char *name,
+                                       const char *result, sb_args args);
 /* One request of a dynamic plan, with `id` for its object or 0. With SB_FLAG_WAIT *answer is at the reply. False: the
  * session has failed, and so has `id`. */
 bool sb__dynamic_send(sb_session *py, const sb_site *at, const struct sb_plan *plan,

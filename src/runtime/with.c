@@ -6,15 +6,6 @@
 
 static const sb_args none = { NULL, 0 };
 
-static const struct sb_plan *plan_of(sb_session *py, const sb_site *at, char op, const char *result)
-{
-    struct sb_trouble t = { 0 };
-    const struct sb_plan *plan = sb__plan_dynamic(&py->plans, op, "SB_WITH", result, none, &t);
-    if (!plan)
-        sb__fail_trouble(py, at, "SB_WITH", &t);
-    return plan;
-}
-
 sb_with sb_with_begin_(sb_session *py, const sb_site *at, sb_value manager)
 {
     sb_with w;
@@ -25,7 +16,7 @@ sb_with sb_with_begin_(sb_session *py, const sb_site *at, sb_value manager)
         return w;
     struct sb_reader answer;
     sb_object entered = { 0 };
-    const struct sb_plan *plan = plan_of(py, at, 'w', "(o?)");
+    const struct sb_plan *plan = sb__dynamic_plan(py, at, 'w', "SB_WITH", "(o?)", none);
     uint64_t id = plan ? sb__handle_new(py) : 0;
     if (plan && !id)
         sb__fail(py, at, "SB_WITH", SB_E_MEMORY, "out of memory");
@@ -85,7 +76,7 @@ static void forget(sb_session *py, struct aside *a)
 /* Leaves with the error `e`, or NULL. True: the manager has suppressed it. False: it has not, or has failed. */
 static bool leave(sb_session *py, const sb_with *w, const sb_error *e)
 {
-    const struct sb_plan *plan = plan_of(py, &w->site, 'z', "b");
+    const struct sb_plan *plan = sb__dynamic_plan(py, &w->site, 'z', "SB_WITH", "b", none);
     sb_value manager = sb_from_object(w->manager), args[3];
     struct sb_reader answer;
     bool suppressed = false;
