@@ -19,6 +19,12 @@ enum sb_worker_state {
 
 struct sb_worker_link;
 
+struct sb_pool { /* guarded as a worker's record is */
+    struct sb_pool *next;
+    struct sb_place place;
+    struct sb_worker *workers;
+};
+
 struct sb_worker {
     struct sb_source source; /* its pidfd; first */
     struct sb_job spawn;
@@ -71,6 +77,15 @@ void sb__worker_stack(struct sb_worker *worker, struct sb_buf *text);
 
 /* Formatted text at the end of a buffer; a NUL behind it that does not count. */
 void sb__buf_print(struct sb_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Has the monitor start its process (spawn.c): then `pid`, `source` and `lifeline` are set, or it is
+ * buried with `code` and `why`. With the lock. */
+void sb__worker_spawn(struct sb_worker *worker);
+/* Its process is there: counted until it is reaped. On the monitor. */
+void sb__worker_born(struct sb_worker *worker);
+/* It is dead, or was never alive: everybody who waits hears of it. Frees it, if nobody does. On the
+ * monitor. */
+void sb__worker_bury(struct sb_worker *worker);
 
 extern int64_t sb__worker_start_limit; /* ns until the hello; tests shorten it */
 /* Ends all workers and waits until they are gone: for tests, and for a program that has closed its
