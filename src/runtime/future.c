@@ -33,6 +33,8 @@ static void refresh(sb_session *py)
     struct sb_futures *f = &py->futures;
     if (f->fd < 0)
         return;
+    if (py->link) /* of what has ended by now the transport tells no more: it may be late with it */
+        py->transport->notify(py->link, f->fd);
     sb__os_eventfd_drain(f->fd);
     if (f->count && has_ended(py, f->places[0].seq))
         sb__os_eventfd_add(f->fd);

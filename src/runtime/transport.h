@@ -83,7 +83,7 @@ struct sb_transport {
      * INT64_MAX: for ever; 0: only looks). 1: it has; 0: not yet; or as receive. */
     int (*await)(struct sb_link *link, uint64_t seq, int64_t until);
     /* From now on adds 1 to the eventfd `fd` whenever such a request ends, and when the other end is
-     * gone. */
+     * gone; not for what has ended before, though it may not have told of it yet. */
     void (*notify)(struct sb_link *link, int fd);
     /* Cancels the request `seq`: raises in it if it runs. `noted`: it was sent with NOTE; if it has not
      * begun, it never will. Any thread, while the link is open. */

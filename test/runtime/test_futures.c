@@ -232,14 +232,14 @@ static void descriptor(void **state)
     int fd = sb_fd(py);
     assert_true(fd >= 0);
     assert_int_equal(sb_fd(py), fd);
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     sb_object o = sb_submit(py, "sbfuture.slow", 0.2, 1);
     assert_false(readable(fd, 0.02));
     assert_false(sb_wait(py, o, 0));
     assert_true(readable(fd, 5));
     assert_true(readable(fd, 0)); /* until somebody looks */
     assert_true(sb_wait(py, o, 0));
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     /* It tells as long as there is one left. */
     sb_object a = sb_submit(py, "sbfuture.note", 1), b = sb_submit(py, "sbfuture.note", 2),
               c = sb_submit(py, "sbfuture.slow", 0.3, 3);
@@ -247,22 +247,22 @@ static void descriptor(void **state)
     assert_true(sb_wait(py, b, 5));
     assert_true(readable(fd, 5));
     assert_true(sb_wait(py, a, 0));
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     assert_false(sb_wait(py, c, 0));
     assert_true(readable(fd, 5));
     assert_int_equal(sb_as_int(py, c), 3); /* a use has waited for it */
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     /* One that is released is waited for by nobody. */
     o = sb_submit(py, "sbfuture.note", 1);
     assert_true(readable(fd, 5));
     sb_release(py, o);
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     /* Calls that fail end, too. */
     o = sb_submit(py, "sbfuture.boom", "x");
     assert_true(readable(fd, 5));
     assert_true(sb_wait(py, o, 0));
     expect_error(py, SB_E_PYTHON, "ValueError", "x");
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     /* Before the session's first call, and after a call has ended already. */
     sb_session *other = sb_open(.quiet = true);
     assert_true(sb_fd(other) >= 0);
@@ -680,7 +680,7 @@ static void worker_dies(void **state)
     assert_int_equal(e->line, line);
     sb_cancel(py, o);
     sb_clear_error(py);
-    assert_false(readable(fd, 0));
+    assert_false(readable(fd, 0.1));
     assert_true(sb_wait(py, o, 0));
     expect_error(py, SB_E_STALE, NULL, NULL);
     o = sb_submit(py, "sbfuture.note", 2); /* in the next one */
