@@ -14,6 +14,8 @@ static struct sb_sent *sent_slot(sb_session *py, uint64_t seq)
 
 bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 {
+    if (SB_UNLIKELY(sb__events_on(SB_EVENTS_OF_CALLS)))
+        sb__observe_begin(py);
     if (SB_UNLIKELY(!py->link) && !sb__attach(py, q->at, q->plan->function))
         return false;
     if (SB_UNLIKELY(py->released_len))
@@ -110,7 +112,9 @@ static void fail_transport(sb_session *py, uint64_t seq, int rc)
         .file = s->file,
         .line = s->line,
     };
+    uint64_t failed = about > first && about <= seq ? about : first;
     cut(py);
+    py->observed.error_seq = failed;
     sb__fail_with(py, &f);
     sb__buf_reset(&text);
     sb__buf_reset(&stack);
@@ -200,6 +204,7 @@ static bool take_error(sb_session *py, const struct sb_frame *head, struct sb_re
         f.classes = (char *)names.ptr;
         f.classes_size = names.failed ? 0 : names.len;
         py->answered = py->seq;
+        py->observed.error_seq = head->seq;
         py->resting = true;
         sb__fail_with(py, &f);
         py->resting = false;
@@ -282,6 +287,7 @@ bool sb__request_wait(sb_session *py, uint64_t seq, const sb_site *at, const cha
         }
         if (head.kind == SB_FRAME_REPLY && head.id == seq) {
             py->answered = py->seq;
+            py->observed.received = size;
             *answer = r;
             return true;
         }
@@ -405,6 +411,8 @@ bool sb__request_send_slow(sb_session *py, struct sb_request *q, struct sb_reade
     /* When the places of earlier calls are needed, this one waits, and so answers for them all. */
     if (SB_UNLIKELY(py->seq - py->answered >= SB_IN_FLIGHT - 2))
         q->flags |= SB_FLAG_WAIT;
+    if (SB_UNLIKELY(sb__events_on(SB_EVENTS_OF_CALLS)))
+        sb__observe_start(py, q->plan, q->at, py->seq + 1, py->out.len);
     uint64_t seq;
     if (!send_frame(py, SB_FRAME_CALL, q->flags, q->id, q->at, q->plan->function, &seq))
         return false;

@@ -95,12 +95,15 @@ void sb__fail_with(sb_session *py, const struct sb_failure *f)
     py->failed = true;
     py->looked = false;
     py->exception_kept = false;
+    if (SB_UNLIKELY(sb__events_on(SB_EVENT_CALL_EXCEPTION)))
+        py->observed.pending |= SB_OBSERVED_ERROR;
     if ((!py->on_error && !py->exit_on_error) || py->serving) /* in a callback it goes to Python */
         return;
     atomic_store_explicit(&py->reporter, sb__self(), memory_order_relaxed);
     if (py->on_error)
         py->on_error(py, py->user);
     if (py->exit_on_error) {
+        sb__observed_look(py);
         sb__error_print(py, stderr);
         exit(1); /* a handler of atexit is inside, too */
     }
@@ -116,6 +119,8 @@ void sb__fail(sb_session *py, const sb_site *at, const char *function, sb_code c
     int n = vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     const char *type = sb_code_name(code);
+    if (!py->failed)
+        py->observed.error_seq = 0;
     struct sb_failure f = {
         .code = code,
         .type = { type, strlen(type) },

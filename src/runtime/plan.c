@@ -58,6 +58,7 @@ static void free_plan(struct sb_plan *plan)
     sb__free(plan->params);
     sb__free(plan->result);
     sb__free(plan->function);
+    sb__free(plan->library);
     sb__free(plan->name);
     sb__free(plan->sig);
     sb__free(plan->key);
@@ -231,6 +232,16 @@ static const struct sb_plan *enter_take(struct sb_plan *plan, struct sb_buf *key
     return r;
 }
 
+/* The package: "numpy" of "numpy.linalg:norm"; "" of a method that is called by name. */
+static char *library_of(const char *name)
+{
+    size_t n = strcspn(name, ".:");
+    char *library = sb__calloc(n + 1);
+    if (library && name[n])
+        memcpy(library, name, n);
+    return library;
+}
+
 static struct sb_plan *new_plan(const char *name, const char *sig, struct sb_trouble *t)
 {
     struct sb_plan *plan = sb__calloc(sizeof *plan);
@@ -238,8 +249,9 @@ static struct sb_plan *new_plan(const char *name, const char *sig, struct sb_tro
         plan->name = sb__strdup(name);
         plan->sig = sb__strdup(sig);
         plan->function = shown_name(name);
+        plan->library = library_of(name);
     }
-    if (!plan || !plan->name || !plan->sig || !plan->function) {
+    if (!plan || !plan->name || !plan->sig || !plan->function || !plan->library) {
         free_plan(plan);
         sb__trouble(t, SB_E_MEMORY, "out of memory");
         return NULL;

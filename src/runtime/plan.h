@@ -63,6 +63,7 @@ struct sb_plan {
     uint32_t result_count, result_size;
     struct sb_result_type *result; /* of a struct: its members */
     char *function;                /* "pandas.read_csv": for errors */
+    char *library;                 /* "pandas"; "" if the name does not tell: for events */
     char *name, *sig;              /* as they came */
     struct sb_buf definition;      /* CBOR */
     uint64_t hash;

@@ -5,6 +5,7 @@
 #include "runtime/pool.h"
 #include "core/cbor.h"
 #include "core/frame.h"
+#include "runtime/event.h"
 #include "runtime/heap.h"
 #include "runtime/os_linux.h"
 #include "runtime/worker.h"
@@ -205,6 +206,11 @@ static void gone(struct sb_source *source)
         sb__worker_obituary(w, w->status, &w->why);
     else
         explain_failed_start(w);
+    if (SB_UNLIKELY(sb__events_on(SB_EVENT_WORKER_EXIT)))
+        sb__event(&(sb_event) { .kind = SB_EVENT_WORKER_EXIT,
+                                .worker = (int32_t)w->pid,
+                                .duration = sb__now() - w->spawned,
+                                .reason = w->why.failed ? NULL : (const char *)w->why.ptr });
     sb__worker_bury(w);
 }
 
@@ -297,6 +303,11 @@ static int meet(struct sb_worker *w, struct sb_buf *why)
         w->tid = (uint32_t)w->control->worker_tid & FUTEX_TID_MASK;
         atomic_store(&w->state, SB_WORKER_READY);
         sb__watch_disarm(&w->start);
+        if (SB_UNLIKELY(sb__events_on(SB_EVENT_WORKER_START)))
+            sb__event(&(sb_event) { .kind = SB_EVENT_WORKER_START,
+                                    .worker = (int32_t)w->pid,
+                                    .duration = sb__now() - w->spawned,
+                                    .reason = "started" });
     }
     return 0;
 }

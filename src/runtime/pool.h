@@ -42,6 +42,7 @@ struct sb_worker {
     struct sb_source
         bell; /* an eventfd: a lane has news for a session that sleeps on its descriptor */
     pid_t pid;
+    int64_t spawned;        /* CLOCK_MONOTONIC ns */
     _Atomic uint32_t state; /* read without the lock; a futex */
     _Atomic uint32_t
         killed;         /* session tag of the call that it was killed for; read without the lock */

@@ -27,7 +27,8 @@ static inline bool sb__request_begin(sb_session *py, struct sb_request *q)
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(!py->link || py->released_len || number / 64 >= py->defined_words ||
                     !(py->defined[number / 64] >> number % 64 & 1) || b->failed ||
-                    b->cap < SB_OUT_LEAST || b->cap > SB_OUT_MOST))
+                    b->cap < SB_OUT_LEAST || b->cap > SB_OUT_MOST ||
+                    sb__events_on(SB_EVENTS_OF_CALLS | SB_EVENT_LOG)))
         return sb__request_begin_slow(py, q);
     memcpy(b->ptr + sizeof(struct sb_frame), q->plan->head, sizeof q->plan->head);
     b->len = sizeof(struct sb_frame) + q->plan->head_size;
@@ -69,7 +70,8 @@ static inline bool sb__request_send(sb_session *py, struct sb_request *q, struct
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(b->failed || b->len > SB_FRAME_MAX || py->timeout > 0 ||
                     q->flags & SB_FLAG_DEFINE || py->serving ||
-                    py->seq - py->answered >= SB_IN_FLIGHT - 2))
+                    py->seq - py->answered >= SB_IN_FLIGHT - 2 ||
+                    sb__events_on(SB_EVENTS_OF_CALLS)))
         return sb__request_send_slow(py, q, answer);
     uint64_t seq = sb__next_seq(py);
     sb__frame_head(b->ptr, b->len, q->flags, py, seq, q->id);

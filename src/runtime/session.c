@@ -40,7 +40,11 @@ bool sb__enter_slow(sb_session *py)
         sb__enter_if(py, &lent))
         return true; /* in a callback */
     if (py->ends)
-        return false; /* closed, in a block whose scope is still open */
+        return false;       /* closed, in a block whose scope is still open */
+    if (sb__event_in(py)) { /* its error comes when the call is over that it is told of */
+        py->observed.pending |= SB_OBSERVED_MISUSE;
+        return false;
+    }
     if (sb__reporting(py))
         return false; /* in on_error, the error is pending: calls do nothing, as always then */
     if (atomic_fetch_add(&py->misuse, 1) == 0)
@@ -227,6 +231,8 @@ sb_session *(sb_open)(const sb_options *options)
         py->user = options->user;
     }
     configure(py, options);
+    if (SB_UNLIKELY(sb__events_on(SB_EVENT_SESSION_OPEN | SB_EVENT_SESSION_CLOSE)))
+        sb__observe_opened(py);
     sb__leave(py);
     return py;
 }
@@ -340,6 +346,7 @@ static void free_session(sb_session *py)
     sb__free(py->handles.places);
     sb__free(py->defined);
     sb__futures_free(py);
+    sb__free(py->observed.calls);
     py->ends = py->depth + py->usings;
     if (py->ends)
         sb__closed_add(py);
@@ -389,6 +396,8 @@ int sb_close(sb_session *py)
     detach(py);
     py->closing = true;
     sb__callback_end(py);
+    if (SB_UNLIKELY(py->observed.pending || sb__events_on(SB_EVENT_SESSION_CLOSE)))
+        sb__observe_closed(py, "closed");
     if (py->tag)
         sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
     free_session(py);

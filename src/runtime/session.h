@@ -7,6 +7,7 @@
 #define SB_RUNTIME_SESSION_H
 
 #include "core/value.h"
+#include "runtime/event.h"
 #include "runtime/plan.h"
 #include "runtime/transport.h"
 #include <stdatomic.h>
@@ -74,6 +75,29 @@ struct sb_futures {
     uint32_t count;           /* changed with the lock */
     uint64_t synced;          /* the last SYNC with NOTE */
     int fd;                   /* of sb_fd, or -1 */
+};
+
+/* What observers are still to be told of the session: observe.c. */
+enum {
+    SB_OBSERVED_ERROR = 1,  /* the pending error */
+    SB_OBSERVED_MISUSE = 2, /* an observer has used the session that it was told of */
+    SB_OBSERVED_CALLS = 4,  /* `calls` is not empty */
+};
+struct sb_observed_call {
+    const struct sb_plan *plan;
+    const char *file;
+    int line;
+    uint32_t chosen; /* observers: a bit each */
+    uint64_t chosen_at, seq, bytes;
+    int64_t begun; /* CLOCK_MONOTONIC ns */
+};
+struct sb_observed {
+    uint32_t pending;               /* SB_OBSERVED_... */
+    struct sb_observed_call *calls; /* that were told of, and whose end is not: in order */
+    uint32_t count, cap;
+    uint64_t error_seq; /* the request that the pending error is about, or 0: none that was sent */
+    uint64_t received;  /* bytes of the last answer */
+    int64_t begun, opened;
 };
 
 struct sb_session {
@@ -144,6 +168,7 @@ struct sb_session {
     struct sb_detail *detail; /* of the pending error, once somebody asked: see detail.h */
     bool explained;           /* what is printed contains the explanation */
     bool resting;             /* on_error runs, and requests may be made: nothing is half done */
+    struct sb_observed observed;
 };
 
 /* Numbers a request. Another thread may look, in sb_cancel. */
@@ -225,15 +250,18 @@ static inline bool sb__enter(sb_session *py)
  * told by the word that the next call must look at anyway. */
 void sb__drop_functions(sb_session *py); /* callback.c */
 void sb__futures_look(sb_session *py);   /* future.c */
+void sb__observed_look(sb_session *py);  /* observe.c */
 static inline void sb__leave(sb_session *py)
 {
     if (SB_UNLIKELY(py->futures.count))
         sb__futures_look(py);
     if (SB_UNLIKELY(py->functions.dropping != NULL))
         sb__drop_functions(py);
+    if (SB_UNLIKELY(py->observed.pending))
+        sb__observed_look(py);
     bool calm = py->link && !py->serving && !py->failed && !py->released_len &&
                 !(py->timeout > 0) && py->plans.sites && !py->futures.count && !py->out.failed &&
-                py->out.cap >= SB_OUT_LEAST && py->out.cap <= SB_OUT_MOST;
+                !py->observed.pending && py->out.cap >= SB_OUT_LEAST && py->out.cap <= SB_OUT_MOST;
     atomic_store_explicit(&py->busy,
                           calm          ? SB_CALM
                           : py->serving ? SB_LENT
@@ -349,6 +377,19 @@ void sb__holds_drop(struct sb_hold **list);
 bool sb__hold_keep(sb_session *py, const sb_array *a);
 /* Closes the link, unless arrays lie in what it holds. */
 void sb__link_close(sb_session *py, struct sb_link *link);
+
+/* ---- observe.c ---- */
+
+/* A request is about to be built: its time begins. */
+void sb__observe_begin(sb_session *py);
+/* The request with the number `seq` and so many bytes is about to be sent. */
+void sb__observe_start(sb_session *py, const struct sb_plan *plan, const sb_site *at, uint64_t seq,
+                       size_t bytes);
+/* Tells of the calls that have ended, and of a new error. */
+void sb__observed_look(sb_session *py);
+void sb__observe_opened(sb_session *py);
+/* sb_close: of what is left, and of the end. */
+void sb__observe_closed(sb_session *py, const char *reason);
 
 /* ---- dynamic.c ---- */
 

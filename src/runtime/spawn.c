@@ -106,6 +106,7 @@ static int start(struct sb_worker *w, const char **what)
         goto done;
     }
     w->pid = pid;
+    w->spawned = sb__now();
     w->lifeline = life[0];
     life[0] = -1;
     *what = "a descriptor for the worker process";

@@ -30,6 +30,7 @@ struct sb_link {
     uint64_t
         floor;   /* requests up to this one are not meant: they wait while a callback runs; or 0 */
     void *owner; /* the session */
+    int worker;  /* process id, or 0: this process */
     uint64_t about; /* the request that a failure is about, as far as the transport knows; or 0 */
     /* What to tell the user when receive or send fails. Valid until the next call with this link.
      */

@@ -524,6 +524,7 @@ static int worker_open(const struct sb_place *place, uint32_t tag, struct sb_lin
     atomic_store_explicit(&cpus, sb__os_cpus(), memory_order_relaxed);
     l->base.transport = &sb__transport_worker;
     l->base.session = tag;
+    l->base.worker = w->pid;
     l->worker = w; /* takes the reference */
     l->lane = (uint32_t)lane;
     l->tid = w->tid;
