@@ -40,7 +40,7 @@ void sb__event(const sb_event *event);
 
 /* Tells of an event of the session `py`, now, on its thread, which is inside the session and holds no lock. `chosen`:
  * the observers, as sb__events_choose gave them, or SB_EVENT_EVERYBODY. */
-enum { SB_EVENT_EVERYBODY = UINT32_MAX };
+#define SB_EVENT_EVERYBODY UINT32_MAX
 void sb__event_now(sb_session *py, sb_event *event, uint32_t chosen, uint64_t chosen_at);
 /* The observers that are told of one call: a bit each; *at is for sb__event_now. */
 uint32_t sb__events_choose(uint64_t *at);
