@@ -276,6 +276,11 @@ typedef struct sb_options {
     /* What is printed of an error: "explained" adds what sb_explain has to say; "plain" does not. NULL:
      * $SNAKEBRIDGE_ERROR_DETAIL, the project, "plain" */
     const char *error_detail;
+    /* A session that outlives sb_close, with its objects: opened again by this name, in the same pool and transport, it is
+     * the same. One at a time has it open: who comes meanwhile waits, for at most `timeout` seconds (SB_E_TIMEOUT; 0: for
+     * as long as it takes); the thread that has it open gets SB_E_BUSY. The settings are those of the last sb_open. */
+    const char *name;
+    sb_session *owner; /* when this session ends, the new one is released: see sb_session_release. NULL: none */
 } sb_options;
 
 /* Opens a session: sb_open(), sb_open(.timeout = 2, .quiet = true). Python starts on its first call. Never NULL but
@@ -285,13 +290,36 @@ SB_API sb_session *sb_open(const sb_options *options);
     (sb_open)(SB_STRUCT_(sb_options, .size = sizeof(sb_options), .project = &sb_project_,          \
                          .site = { __FILE__, "", __LINE__ }, __VA_ARGS__))
 
-/* Releases everything the session holds and frees it. Returns 0, or 1 if an error was pending, which it prints on
+/* Releases everything the session holds and frees it. One with a name lives on, with the objects that are in no scope and its
+ * submitted calls, until it is released; `py` is gone all the same. Returns 0, or 1 if an error was pending, which it prints on
  * stderr unless somebody looked at it or the session is quiet. NULL: returns 1. Scopes and SB_USING may
  * still be open in the block that closes: their ends do nothing then. */
 SB_API int sb_close(sb_session *py);
 
 /* The `user` of sb_open's options. */
 SB_API void *sb_user(sb_session *py);
+
+/* Which sessions: sb_session_release("cart-7", .pool = pool). */
+typedef struct sb_session_filter {
+    size_t size;          /* set by the macro */
+    struct sb_pool *pool; /* those of this pool; NULL: of all */
+} sb_session_filter;
+/* Ends the sessions that have this name: sb_session_release("cart-7"). What they hold is dropped, and the name is free. One
+ * that somebody has open fails from its next call on with SB_E_STALE, and ends when the call that is running, and blocks in
+ * which C uses its objects (SB_WITH, SB_FOR, views of arrays), have ended. Returns how many there were. Any thread. */
+SB_API size_t sb_session_release(const char *name, const sb_session_filter *filter);
+#define sb_session_release(name, ...)                                                              \
+    (sb_session_release)(name, SB_STRUCT_(sb_session_filter, .size = sizeof(sb_session_filter),    \
+                                          __VA_ARGS__))
+/* Calls `each` (NULL: none) for every session that has a name, in no order: as they were when this was called, so that `each`
+ * may do anything, sb_session_release as well. `in_use`: somebody has it open. Returns how many; 0 for want of memory, too.
+ * Any thread. */
+SB_API size_t sb_session_names(void (*each)(const char *name, bool in_use, void *user), void *user,
+                               const sb_session_filter *filter);
+#define sb_session_names(each, user, ...)                                                          \
+    (sb_session_names)(each, user,                                                                 \
+                       SB_STRUCT_(sb_session_filter, .size = sizeof(sb_session_filter),            \
+                                  __VA_ARGS__))
 
 /* Settings for the calls in the rest of this block: SB_USING(py, .timeout = 0.5); */
 typedef struct sb_using {

@@ -176,6 +176,7 @@ bool sb__meet_view(struct sb_decoder *d, struct sb_view *v)
         return false;
     }
     h->id = v->place;
+    sb__pin(py, v->place);
     if (v->heap == SB_HEAP_WORKER)
         h->mapping = sb__mapping_hold(link->heap);
     return true;

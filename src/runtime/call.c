@@ -16,6 +16,11 @@ bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 {
     if (SB_UNLIKELY(sb__events_on(SB_EVENTS_OF_CALLS)))
         sb__observe_begin(py);
+    const bool leaves = q->plan->op == 'z' || q->plan->op == 'q'; /* a block that is open yet */
+    if (SB_UNLIKELY(atomic_load_explicit(&py->member.ending, memory_order_relaxed)) && !leaves) {
+        sb__fail_ended(py, q->at, q->plan->function);
+        return false;
+    }
     if (SB_UNLIKELY(!py->link) && !sb__attach(py, q->at, q->plan->function))
         return false;
     if (SB_UNLIKELY(py->released_len))
@@ -59,8 +64,7 @@ bool sb__request_begin_slow(sb_session *py, struct sb_request *q)
 
 /* ---- failures ---- */
 
-/* The link is of no use any more: what its worker held is gone. */
-static void cut(sb_session *py)
+void sb__cut(sb_session *py)
 {
     sb__futures_unreach(py);
     struct sb_link *link = py->link;
@@ -80,6 +84,12 @@ static void fail_transport(sb_session *py, uint64_t seq, int rc)
              about = py->link ? py->link->about : 0;
     const struct sb_sent *s = sent_slot(py, about > first && about <= seq ? about : first);
     const sb_site at = { s->file, "", s->line };
+    if (rc == -SB_E_STALE && atomic_load(&py->member.ending)) { /* it was not sent */
+        s = sent_slot(py, seq);
+        py->answered = py->seq;
+        sb__fail_ended(py, &(const sb_site) { s->file, "", s->line }, s->function);
+        return;
+    }
     if (rc == -SB_E_BUSY) { /* nothing was sent, and nothing is lost */
         py->answered = py->seq;
         sb__fail(py, &at, s->function, SB_E_BUSY, "%s", py->link->message.ptr);
@@ -113,7 +123,7 @@ static void fail_transport(sb_session *py, uint64_t seq, int rc)
         .line = s->line,
     };
     uint64_t failed = about > first && about <= seq ? about : first;
-    cut(py);
+    sb__cut(py);
     py->observed.error_seq = failed;
     sb__fail_with(py, &f);
     sb__buf_reset(&text);
@@ -129,7 +139,7 @@ void sb__fail_protocol(sb_session *py, const sb_site *at, const char *function, 
     }
     if (py->link && py->transport->reject)
         py->transport->reject(py->link);
-    cut(py);
+    sb__cut(py);
     sb__fail(py, at, function, SB_E_PROTOCOL, "the worker's answer makes no sense: %s", what);
 }
 

@@ -183,7 +183,7 @@ void sb_print_error(sb_session *py, FILE *to)
     }
 }
 
-static void clear_error(sb_session *py)
+void sb__error_clear(sb_session *py)
 {
     if (py->error.exception.id && !py->exception_kept)
         sb__release(py, py->error.exception.id);
@@ -200,7 +200,7 @@ void sb_clear_error(sb_session *py)
     if (!sb__enter(py))
         return;
     if (py->failed || !sb__settle(py))
-        clear_error(py);
+        sb__error_clear(py);
     sb__leave(py);
 }
 
@@ -237,7 +237,7 @@ bool sb_catch(sb_session *py, const char *type)
         }
         py->looked = true;
         if (caught)
-            clear_error(py);
+            sb__error_clear(py);
     }
     sb__leave(py);
     return caught;

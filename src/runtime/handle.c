@@ -48,7 +48,7 @@ static bool add(struct sb_handles *h, struct sb_handle x)
         h->mask = size - 1;
     }
     put(h->places, h->mask, x);
-    h->used++;
+    __atomic_store_n(&h->used, h->used + 1, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -64,7 +64,7 @@ static void drop(struct sb_handles *h, struct sb_handle *x)
         }
     }
     h->places[hole].id = 0;
-    h->used--;
+    __atomic_store_n(&h->used, h->used - 1, __ATOMIC_RELAXED); /* sb_pool_stats looks */
 }
 
 /* ---- ids ---- */
@@ -99,7 +99,7 @@ static bool own(sb_session *py, uint64_t id)
             py->owned_cap = cap;
         }
     }
-    if (!add(&py->handles, (struct sb_handle) { .id = id, .depth = py->depth }))
+    if (!add(&py->handles, (struct sb_handle) { .id = id, .depth = py->depth & SB_DEPTH_MOST }))
         return false;
     py->owned[py->owned_len++] = id;
     if (py->depth == 0 && !py->noted && py->owned_len >= SB_OBJECTS_NOTE) {
@@ -157,10 +157,21 @@ bool sb__handle_check(void *session, sb_object o, struct sb_trouble *t)
         sb__trouble(t, SB_E_SESSION, "an object of another session was used");
     else if (h || !(o.id & (SB_ID_ENGINE | SB_ID_COUNTER)))
         sb__trouble(t, SB_E_MISUSE, "an object was used whose call failed or was skipped");
+    else if (atomic_load_explicit(&py->member.ending, memory_order_relaxed))
+        sb__trouble_ended(py, t);
     else
         sb__trouble(t, SB_E_STALE,
                     "an object was used whose scope has ended or whose worker is gone");
     return false;
+}
+
+void sb__pin(sb_session *py, uint64_t id)
+{
+    struct sb_handle *h = find(&py->handles, id);
+    if (h && !h->pinned) {
+        h->pinned = true;
+        py->pinned++;
+    }
 }
 
 void sb__handle_fail(sb_session *py, uint64_t id)
@@ -174,7 +185,8 @@ void sb__handles_lost(sb_session *py)
 {
     if (py->handles.places)
         memset(py->handles.places, 0, ((size_t)py->handles.mask + 1) * sizeof *py->handles.places);
-    py->handles.used = 0;
+    __atomic_store_n(&py->handles.used, 0, __ATOMIC_RELAXED);
+    py->pinned = 0;
     py->owned_len = 0;
     py->released_len = 0;
     for (uint32_t i = 0; i <= py->depth; i++)
@@ -218,6 +230,8 @@ static void release_handle(sb_session *py, struct sb_handle *h)
 {
     uint64_t id = h->id;
     bool failed = h->failed;
+    if (SB_UNLIKELY(h->pinned))
+        py->pinned--;
     drop(&py->handles, h);
     if (failed || !py->link)
         return; /* the engine never had it */
@@ -337,9 +351,9 @@ sb_object sb_keep(sb_session *py, sb_object o)
     struct sb_handle *h = find(&py->handles, o.id);
     if (h && py->failed && o.id == py->error.exception.id && !py->exception_kept) {
         py->exception_kept = true;
-        h->depth = py->depth ? py->depth - 1 : 0;
+        h->depth = (py->depth ? py->depth - 1 : 0) & SB_DEPTH_MOST;
     } else if (h && sb__detail_keep(py, o.id)) {
-        h->depth = py->depth ? py->depth - 1 : 0;
+        h->depth = (py->depth ? py->depth - 1 : 0) & SB_DEPTH_MOST;
     } else if (h && h->depth == py->depth && h->depth > 0) {
         h->depth--;
     }

@@ -222,6 +222,7 @@ static bool begin_stream(sb_session *py, struct sb_iteration_ *s, const sb_for *
         return false;
     }
     s->attached = py->attached;
+    sb__pin(py, id);
     return true;
 }
 

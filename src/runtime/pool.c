@@ -233,9 +233,18 @@ static struct sb_pool *pool_of(const struct sb_place *place)
         p = p->next;
     if (!p && (p = sb__calloc(sizeof *p))) {
         p->place = *place;
+        p->sessions.limits = sb__limits();
         p->next = pools;
         pools = p;
     }
+    return p;
+}
+
+struct sb_pool *sb__pool_of(const struct sb_place *place)
+{
+    pthread_mutex_lock(&sb__monitor_lock);
+    struct sb_pool *p = pool_of(place);
+    pthread_mutex_unlock(&sb__monitor_lock);
     return p;
 }
 

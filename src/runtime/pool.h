@@ -9,6 +9,7 @@
 
 #include "core/lane.h"
 #include "runtime/monitor.h"
+#include "runtime/sessions.h"
 #include "runtime/transport.h"
 
 enum sb_worker_state {
@@ -23,7 +24,11 @@ struct sb_pool { /* guarded as a worker's record is */
     struct sb_pool *next;
     struct sb_place place;
     struct sb_worker *workers;
+    struct sb_sessions sessions; /* with a lock of their own */
 };
+
+/* The pool of a place for sessions that name none; NULL for want of memory. Takes the lock. */
+struct sb_pool *sb__pool_of(const struct sb_place *place);
 
 struct sb_worker {
     struct sb_source source; /* its pidfd; first */

@@ -4,6 +4,8 @@
 #include "runtime/callback.h"
 #include "runtime/heap.h"
 #include "runtime/detail.h"
+#include "runtime/os_linux.h"
+#include "runtime/pool.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -34,6 +36,10 @@ bool sb__enter_slow(sb_session *py)
         py->error.skipped++;
         sb__leave(py);
         return false;
+    }
+    if (atomic_load(&py->busy) == SB_TAKEN) {
+        sb__session_await(py);
+        return sb__enter(py);
     }
     uint32_t lent = SB_LENT;
     if (atomic_load_explicit(&py->lent_to, memory_order_relaxed) == sb__self() &&
@@ -204,12 +210,35 @@ static void configure(sb_session *py, const sb_options *options)
         choose_place(py, options, project);
 }
 
+/* It becomes one of its pool's. */
+static sb_session *join(sb_session *py, const sb_options *o)
+{
+    struct sb_joining how = {
+        .name = HAS(o, name) ? o->name : NULL,
+        .owner = HAS(o, owner) ? o->owner : NULL,
+        .at = site_of(o),
+    };
+    struct sb_pool *pool = sb__pool_of(&py->place);
+    if (!pool) {
+        sb__fail(py, how.at, "sb_open", SB_E_MEMORY, "out of memory");
+        py->place.python = NULL;
+    } else if (how.name && !*how.name) {
+        sb__fail(py, how.at, "sb_open", SB_E_RANGE, "a session's name is empty");
+        py->place.python = NULL;
+    } else {
+        py->limits = pool->sessions.limits;
+        py = sb__session_join(py, &pool->sessions, &how);
+    }
+    return py;
+}
+
 sb_session *(sb_open)(const sb_options *options)
 {
     sb_session *py = sb__calloc(sizeof *py);
     if (!py)
         return NULL;
     atomic_init(&py->busy, SB_INSIDE); /* for on_error */
+    py->limits = sb__limits();
     py->scopes_cap = 8;
     py->scopes = sb__calloc(py->scopes_cap * sizeof *py->scopes);
     py->released = sb__calloc(SB_RELEASES_HELD * sizeof *py->released);
@@ -231,16 +260,42 @@ sb_session *(sb_open)(const sb_options *options)
         py->user = options->user;
     }
     configure(py, options);
+    if (!py->failed)
+        py = join(py, options);
     if (SB_UNLIKELY(sb__events_on(SB_EVENT_SESSION_OPEN | SB_EVENT_SESSION_CLOSE)))
         sb__observe_opened(py);
     sb__leave(py);
     return py;
 }
 
+void sb__session_settings(sb_session *to, const sb_session *from)
+{
+    to->timeout = from->timeout;
+    to->exit_on_error = from->exit_on_error;
+    to->quiet = from->quiet;
+    to->explained = from->explained;
+    to->on_error = from->on_error;
+    to->user = from->user;
+}
+
+void sb__session_unmake(sb_session *py)
+{
+    sb__free(py->scopes);
+    sb__free(py->released);
+    sb__free(py->observed.calls);
+    if (py->tag)
+        sb__tag_give(py->tag, py->counter);
+    sb__futures_free(py);
+}
+
 bool sb__attach(sb_session *py, const sb_site *at, const char *function)
 {
     if (py->link)
         return true;
+    if (atomic_load_explicit(&py->member.ending, memory_order_relaxed)) {
+        sb__fail_ended(py, at, function);
+        return false;
+    }
     if (py->closing) {
         sb__fail(py, at, function, SB_E_MISUSE, "the session is being closed");
         return false;
@@ -347,8 +402,13 @@ static void free_session(sb_session *py)
     sb__free(py->defined);
     sb__futures_free(py);
     sb__free(py->observed.calls);
-    py->ends = py->depth + py->usings;
-    if (py->ends)
+    sb__closed(py, py->depth + py->usings);
+}
+
+void sb__closed(sb_session *py, uint32_t ends)
+{
+    py->ends = ends;
+    if (ends)
         sb__closed_add(py);
     else
         sb__free(py);
@@ -363,6 +423,56 @@ bool sb__ended(sb_session *py)
         sb__free(py);
     }
     return true;
+}
+
+/* What is left of a session that has no link any more. */
+static void dispose(sb_session *py, const char *reason)
+{
+    py->closing = true;
+    sb__callback_end(py);
+    if (SB_UNLIKELY(py->observed.pending || sb__events_on(SB_EVENT_SESSION_CLOSE)))
+        sb__observe_closed(py, reason);
+    if (py->tag)
+        sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
+    free_session(py);
+}
+
+/* ---- ends that nobody waits for: see sessions.h ---- */
+
+void sb__session_cut(sb_session *py)
+{
+    const bool exits = py->exit_on_error;
+    const double timeout = py->timeout;
+    sb__futures_end(py);
+    py->exit_on_error = exits;
+    py->timeout = timeout;
+    sb__cut(py);
+    sb__futures_look(py);
+}
+
+void sb__session_finish(sb_session *py)
+{
+    atomic_store(&py->busy, SB_INSIDE); /* for a function's drop, which may ask for its session */
+    sb__session_cut(py);
+    sb__session_part(py);
+    dispose(py, "released");
+}
+
+void sb__session_rest(sb_session *py)
+{
+    if (py->failed)
+        sb__error_clear(py);
+    sb__scopes_close(py, 0);
+    py->usings = 0;
+    sb__flush_releases(py);
+    sb__futures_look(py);
+    sb__drop_functions(py);
+    if (py->futures.fd >= 0) {
+        if (py->link)
+            py->transport->notify(py->link, -1);
+        sb__os_close(&py->futures.fd);
+    }
+    atomic_store(&py->misuse, 0);
 }
 
 int sb_close(sb_session *py)
@@ -382,7 +492,10 @@ int sb_close(sb_session *py)
         sb__leave(py);
         return 1;
     }
-    bool was = py->failed, cancelled = sb__futures_end(py), failed = was || !sb__settle(py);
+    /* Submitted calls of a session that stays go on. */
+    bool was = py->failed, stays = sb__member_stays(&py->member);
+    bool cancelled = !stays && sb__futures_end(py),
+         failed = was || !((stays && py->futures.count) || sb__settle(py));
     if (cancelled && !was && failed && py->error.code == SB_E_CANCELLED)
         failed = false; /* by this */
     if (failed && !py->looked && !py->quiet)
@@ -393,13 +506,10 @@ int sb_close(sb_session *py)
                 "snakebridge: %u call%s of a second thread did nothing, because the session was in "
                 "use\n",
                 misuse, misuse == 1 ? "" : "s");
-    detach(py);
-    py->closing = true;
-    sb__callback_end(py);
-    if (SB_UNLIKELY(py->observed.pending || sb__events_on(SB_EVENT_SESSION_CLOSE)))
-        sb__observe_closed(py, "closed");
-    if (py->tag)
-        sb__tag_give(py->tag, py->counter > py->engine_counter ? py->counter : py->engine_counter);
-    free_session(py);
+    if (!sb__session_let_go(py)) {
+        sb__session_part(py);
+        detach(py);
+        dispose(py, "closed");
+    }
     return failed || misuse ? 1 : 0;
 }

@@ -9,6 +9,7 @@
 #include "core/value.h"
 #include "runtime/event.h"
 #include "runtime/plan.h"
+#include "runtime/sessions.h"
 #include "runtime/transport.h"
 #include <stdatomic.h>
 
@@ -16,13 +17,16 @@ enum {
     SB_IN_FLIGHT = 256,     /* calls that may be unanswered */
     SB_RELEASES_HELD = 256, /* released ids that wait for the next request */
     SB_OBJECTS_NOTE = 5000, /* objects outside of scopes: said once through the log */
+    SB_DEPTH_MOST = (1 << 30) - 1, /* of scopes: memory ends before */
 };
 
 /* One object that the session may use. */
 struct sb_handle {
-    uint64_t id;    /* 0: free place */
-    uint32_t depth; /* of the scope that owns it; 0: the session */
-    bool failed;    /* the call that should have made it failed */
+    uint64_t id;         /* 0: free place */
+    uint32_t depth : 30; /* of the scope that owns it; 0: the session */
+    bool failed : 1;     /* the call that should have made it failed */
+    bool pinned : 1;     /* see sb__pin */
+    uint32_t used;       /* the session's seq, its low half, when it was used last */
 };
 struct sb_handles {
     struct sb_handle *places;
@@ -48,6 +52,7 @@ enum sb_busy {
     SB_UNUSUAL, /* no thread is inside */
     SB_INSIDE,
     SB_LENT, /* inside a call, whose callback runs: the session is the callback's thread's */
+    SB_TAKEN, /* the library is inside for a moment, to end it or some of its objects: see sessions.h */
 };
 
 enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of sb_session.out between requests */
@@ -169,6 +174,10 @@ struct sb_session {
     bool explained;           /* what is printed contains the explanation */
     bool resting;             /* on_error runs, and requests may be made: nothing is half done */
     struct sb_observed observed;
+
+    struct sb_limits limits;
+    struct sb_membership member;
+    uint32_t pinned; /* objects that C uses in ways that a handle does not show: see sb__pin */
 };
 
 /* Numbers a request. Another thread may look, in sb_cancel. */
@@ -213,6 +222,19 @@ const char *sb__intern(const char *s);
 const char *const *sb__intern_list(const char *const *list);
 
 /* ---- session.c ---- */
+
+/* `to` gets what sb_open's options set in `from`. */
+void sb__session_settings(sb_session *to, const sb_session *from);
+/* Frees what a session has that was just made, but for its own memory. */
+void sb__session_unmake(sb_session *py);
+/* Nothing of the holder's is left: its error, its scopes, its descriptor. */
+void sb__session_rest(sb_session *py);
+/* Its memory goes, once `ends` ends of its blocks have come. */
+void sb__closed(sb_session *py, uint32_t ends);
+/* What it has in Python ends, without waiting for it; its next call attaches it anew. */
+void sb__session_cut(sb_session *py);
+/* It ends, and its memory goes: nobody has it open. */
+void sb__session_finish(sb_session *py);
 
 static inline bool sb__enter_calm(sb_session *py)
 {
@@ -312,6 +334,9 @@ static inline bool sb__start(sb_session *py)
 }
 void sb__error_print(sb_session *py, FILE *to);
 
+/* Forgets the pending error, with its exception. */
+void sb__error_clear(sb_session *py);
+
 /* ---- handle.c ---- */
 
 /* A new id for the result of a call, owned by the innermost scope; 0 for want of memory. */
@@ -346,7 +371,13 @@ static inline void *sb__alloc(sb_session *py, size_t size, size_t align)
     return sb__arena_alloc(sb__arena(py), &py->chunks, size, align);
 }
 
+/* The object stays as long as its scope: no limit takes it away, nor ends its session unless its holder lets go. */
+void sb__pin(sb_session *py, uint64_t id);
+
 /* ---- call.c ---- */
+
+/* The link is of no use any more: what its worker held is gone. */
+void sb__cut(sb_session *py);
 
 /* Fails with what is wrong with an argument: after what is in flight, which comes first. */
 void sb__fail_trouble(sb_session *py, const sb_site *at, const char *function,

@@ -585,7 +585,9 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
     uint64_t seq = sb__next_seq(py);
     sb__frame_head(h, size, SB_FLAG_WAIT, py, seq, 0);
     py->link->deadline = 0;
-    struct sb_answer a = py->exchange(py->link, (const uint8_t *)h, size);
+    /* sb_session_release, in another thread, puts a function there that refuses. */
+    struct sb_answer a =
+        __atomic_load_n(&py->exchange, __ATOMIC_RELAXED)(py->link, (const uint8_t *)h, size);
     if (SB_LIKELY(sb__is_reply(py, a.frame, a.size, seq))) { /* a failure is no size of a frame's */
         struct sb_reader r = { a.frame + sizeof *h, a.frame + a.size, NULL };
         py->answered = py->seq; /* with what callbacks have called */

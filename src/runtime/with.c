@@ -26,6 +26,7 @@ sb_with sb_with_begin_(sb_session *py, const sb_site *at, sb_value manager)
         w.site = *at;
         w.manager.id = id;
         w.attached = py->attached;
+        sb__pin(py, id);
         py->usings++;
         if (sb__result_read(py, at, plan, 'o', &answer, &entered))
             w.entered = entered;

@@ -374,3 +374,16 @@ def asyncio_is_loaded():
 
 def apply(f, *args):
     return f(*args)
+
+
+class Counted:
+    """A context manager that counts how often it was left."""
+
+    left = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        Counted.left += 1
+        return False
