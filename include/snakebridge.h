@@ -907,22 +907,13 @@ SB_API void sb_with_end_(sb_with *with);
     X(SESSION_OPEN, 3, "session.open")                                                             \
     X(SESSION_CLOSE, 4, "session.close")                                                           \
     X(WORKER_START, 5, "worker.start")                                                             \
-    X(WORKER_EXIT, 6, "worker.exit")                                                               \
-    X(WORKER_RECYCLE, 7, "worker.recycle")                                                         \
-    X(QUARANTINE, 8, "quarantine")                                                                 \
-    X(QUEUE_FULL, 9, "queue.full")                                                                 \
-    X(SCRIPT, 10, "script")                                                                        \
-    X(SHUTDOWN, 11, "shutdown")                                                                    \
-    X(PROTOTYPE, 12, "prototype")                                                                  \
-    X(LOG, 13, "log")
+    X(WORKER_EXIT, 6, "worker.exit")
 
 typedef enum sb_event_kind { /* may be or-ed together: sb_observe_options.kinds */
 #define SB_EVENT_(name, bit, text) SB_EVENT_##name = 1 << bit,
     SB_EVENTS_(SB_EVENT_)
 #undef SB_EVENT_
 } sb_event_kind;
-
-enum { SB_LOG_DEBUG = 10, SB_LOG_INFO = 20, SB_LOG_WARNING = 30, SB_LOG_ERROR = 40, SB_LOG_CRITICAL = 50 };
 
 /* What an observer is told. Valid while it runs. Texts are never NULL: "" where there is nothing to say, as numbers are 0. Which
  * fields an event has is told in docs/events.md. Fields grow at the end. */
@@ -939,35 +930,30 @@ typedef struct sb_event {
     const char *session_name; /* if it has one */
     uint32_t session;         /* a number that no other open session has */
     int32_t worker;           /* process id; 0: none yet, or in-process */
-    const char *file;         /* the place of the call in C; of a log record in Python */
+    const char *file;         /* the place of the call in C */
     int line;
     /* How much. */
     int64_t duration; /* nanoseconds */
     uint64_t bytes_sent, bytes_received, count;
     /* What came of it. */
     sb_code code;
-    const char *type, *message; /* of an error, as in sb_error; of a log record the message */
+    const char *type, *message; /* of an error, as in sb_error */
     const char *reason;         /* "closed"; "the worker (python3, process 12) was killed by SIGKILL" */
-    /* Log records. */
-    const char *logger;
-    int level;
-    const char *traceback; /* of an exception that was logged */
-    uint64_t dropped;      /* events, or log records, that were lost before this one: they found no room */
+    uint64_t dropped; /* events that were lost before this one: they found no room */
 } sb_event;
 
 typedef struct sb_observe_options {
     size_t size; /* set by the macro */
     void (*event)(const sb_event *event, void *user);
     void *user;
-    uint32_t kinds; /* SB_EVENT_CALL_STOP | SB_EVENT_LOG; 0: all */
+    uint32_t kinds; /* SB_EVENT_CALL_STOP | SB_EVENT_WORKER_EXIT; 0: all */
     double sample;  /* the part of the calls that is told of, above 0 to 1; 0: all */
-    int level;      /* of log records that are told of, from here up: SB_LOG_DEBUG; 0: all that Python's loggers let pass */
 } sb_observe_options;
 typedef struct sb_observer sb_observer;
 #define SB_MAX_OBSERVERS 16
 
-/* Has a function told of what happens: sb_observe(.event = tell, .kinds = SB_EVENT_CALL_STOP). Events of calls, sessions and
- * log records are told on the thread that uses the session, inside its call; all others on a thread of the library's, in
+/* Has a function told of what happens: sb_observe(.event = tell, .kinds = SB_EVENT_CALL_STOP). Events of calls and
+ * sessions are told on the thread that uses the session, inside its call; all others on a thread of the library's, in
  * order. The function may take its time, which is its thread's alone. It may not use the session that it is told of: that
  * does nothing there, and is the session's error SB_E_MISUSE afterwards. What it does with other sessions is not told to
  * anybody. Whether a call is told of, is decided when it starts: its start, and its stop or exception, or neither. Ends with
@@ -978,7 +964,7 @@ SB_API sb_observer *sb_observe(const sb_observe_options *options);
 /* Ends it: waits until its function has been told of what had happened before, and has returned; it is not called again.
  * In an observer's function: SB_E_MISUSE, and nothing is done. NULL: nothing. Any thread. */
 SB_API sb_code sb_observe_end(sb_observer *observer);
-/* How many events and log records of the observer's kinds have been lost since it began. Any thread. */
+/* How many events of workers have been lost since the observer began, if it is told of such. Any thread. */
 SB_API uint64_t sb_observe_dropped(const sb_observer *observer);
 
 /* ---- the process ------------------------------------------------------------------------------------------------ */

@@ -30,9 +30,8 @@ struct sb_observer {
     void (*event)(const sb_event *event, void *user);
     void *user;
     _Atomic uint32_t kinds;
-    uint32_t level;
-    _Atomic uint64_t threshold;          /* of a random number: sample * 2^64, UINT64_MAX: all */
-    uint64_t queue_dropped, log_dropped; /* by others, before it came */
+    _Atomic uint64_t threshold; /* of a random number: sample * 2^64, UINT64_MAX: all */
+    uint64_t queue_dropped;     /* by others, before it came */
     struct stripe stripes[STRIPES];
 };
 
@@ -40,9 +39,7 @@ static struct sb_observer observers[SB_MAX_OBSERVERS];
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t changes; /* observers that have come so far */
 static _Atomic uint32_t places;  /* a bit an observer */
-static _Atomic int32_t log_level = INT32_MAX;
-static _Atomic uint64_t log_dropped;
-_Atomic uint32_t sb__events_wanted, sb__events_log_change;
+_Atomic uint32_t sb__events_wanted;
 
 struct queued {
     sb_event event;
@@ -133,10 +130,9 @@ static const char *kind_name(sb_event_kind kind)
     }
 }
 
-#define TEXTS(X)                                                                          \
-    X(library)                                                                            \
-    X(function) X(operation) X(pool) X(session_name) X(file) X(type) X(message) X(reason) \
-        X(logger) X(traceback)
+#define TEXTS(X) \
+    X(library)   \
+    X(function) X(operation) X(pool) X(session_name) X(file) X(type) X(message) X(reason)
 
 static void complete(sb_event *e)
 {
@@ -158,8 +154,7 @@ static void tell(struct sb_observer *o, uint64_t until, const sb_event *e)
     _Atomic uint32_t *inside = &o->stripes[(self >> 12 ^ self >> 18) % STRIPES].inside;
     atomic_fetch_add(inside, 1);
     uint64_t since = atomic_load(&o->since);
-    if (SB_LIKELY(since && since <= until && o->kinds & (uint32_t)e->kind &&
-                  (e->kind != SB_EVENT_LOG || e->level >= (int)o->level)))
+    if (SB_LIKELY(since && since <= until && o->kinds & (uint32_t)e->kind))
         o->event(e, o->user);
     atomic_fetch_sub(inside, 1);
     if (SB_UNLIKELY(atomic_load(&o->ending)))
@@ -309,28 +304,9 @@ static bool is_queued(uint32_t kinds)
 static void count_up(void)
 {
     uint32_t wanted = 0;
-    int32_t level = INT32_MAX;
-    for (uint32_t left = atomic_load(&places); left; left &= left - 1) {
-        const struct sb_observer *o = &observers[__builtin_ctz(left)];
-        wanted |= o->kinds;
-        if (o->kinds & SB_EVENT_LOG && (int32_t)o->level < level)
-            level = (int32_t)o->level;
-    }
-    if (level != atomic_load(&log_level)) {
-        atomic_store(&log_level, level);
-        atomic_fetch_add(&sb__events_log_change, 1);
-    }
+    for (uint32_t left = atomic_load(&places); left; left &= left - 1)
+        wanted |= observers[__builtin_ctz(left)].kinds;
     atomic_store(&sb__events_wanted, wanted);
-}
-
-int32_t sb__events_log_level(void)
-{
-    return atomic_load(&log_level);
-}
-
-void sb__events_log_dropped(uint64_t n)
-{
-    atomic_fetch_add(&log_dropped, n);
 }
 
 static uint64_t queue_dropped(void)
@@ -344,7 +320,7 @@ static uint64_t queue_dropped(void)
 /* With `changing`. NULL: *why says it. */
 static sb_observer *join(const sb_observe_options *options, const char **why)
 {
-    const uint32_t all = (2u << __builtin_ctz(SB_EVENT_LOG)) - 1;
+    const uint32_t all = (2u << __builtin_ctz(SB_EVENT_WORKER_EXIT)) - 1;
     uint32_t kinds = options->kinds ? options->kinds : all, taken = atomic_load(&places);
     *why = kinds & ~all                            ? "there is no such kind of events"
            : taken == (1u << SB_MAX_OBSERVERS) - 1 ? "there are too many observers"
@@ -358,11 +334,9 @@ static sb_observer *join(const sb_observe_options *options, const char **why)
     o->event = options->event;
     o->user = options->user;
     o->kinds = kinds;
-    o->level = options->level > 0 ? (uint32_t)options->level : 0;
     o->threshold = options->sample > 0 && options->sample < 1 ? (uint64_t)ldexp(options->sample, 64)
                                                               : UINT64_MAX;
     o->queue_dropped = queue_dropped();
-    o->log_dropped = atomic_load(&log_dropped);
     atomic_store(&o->since, atomic_fetch_add(&changes, 1) + 1);
     atomic_fetch_or(&places, 1u << place);
     count_up();
@@ -434,7 +408,5 @@ uint64_t sb_observe_dropped(const sb_observer *o)
     uint64_t n = 0;
     if (o && is_queued(o->kinds))
         n += queue_dropped() - o->queue_dropped;
-    if (o && o->kinds & SB_EVENT_LOG)
-        n += atomic_load(&log_dropped) - o->log_dropped;
     return n;
 }

@@ -19,18 +19,12 @@ extern _Atomic uint32_t sb__events_wanted;
 enum {
     SB_EVENTS_OF_CALLS = SB_EVENT_CALL_START | SB_EVENT_CALL_STOP | SB_EVENT_CALL_EXCEPTION,
     /* Told on the session's thread; the others by the dispatcher. */
-    SB_EVENTS_OF_SESSIONS =
-        SB_EVENTS_OF_CALLS | SB_EVENT_SESSION_OPEN | SB_EVENT_SESSION_CLOSE | SB_EVENT_LOG,
+    SB_EVENTS_OF_SESSIONS = SB_EVENTS_OF_CALLS | SB_EVENT_SESSION_OPEN | SB_EVENT_SESSION_CLOSE,
 };
 
 static inline bool sb__events_on(uint32_t kinds)
 {
-#ifdef SB_WITHOUT_EVENTS /* what they cost is measured against this: bench/events.c */
-    (void)kinds;
-    return false;
-#else
     return (atomic_load_explicit(&sb__events_wanted, memory_order_relaxed) & kinds) != 0;
-#endif
 }
 
 /* Tells of an event that is none of a session's. Any thread, with any lock but this file's own (it takes no other): it is
@@ -50,12 +44,5 @@ bool sb__event_in(const sb_session *py);
 
 /* CLOCK_MONOTONIC ns as ns since 1970. */
 int64_t sb__event_time(int64_t monotonic);
-
-/* What the workers are to know of logging: the least level that somebody listens to, INT32_MAX: nobody does; and a number
- * that changes with it, from 0 on. */
-int32_t sb__events_log_level(void);
-extern _Atomic uint32_t sb__events_log_change;
-/* Log records were lost. */
-void sb__events_log_dropped(uint64_t n);
 
 #endif

@@ -26,10 +26,11 @@ static inline bool sb__request_begin(sb_session *py, struct sb_request *q)
     uint32_t number = q->plan->number;
     struct sb_buf *b = &py->out;
     if (SB_UNLIKELY(!py->link || py->released_len ||
-                    atomic_load_explicit(&py->member.ending, memory_order_relaxed) || number / 64 >= py->defined_words ||
+                    atomic_load_explicit(&py->member.ending, memory_order_relaxed) ||
+                    number / 64 >= py->defined_words ||
                     !(py->defined[number / 64] >> number % 64 & 1) || b->failed ||
                     b->cap < SB_OUT_LEAST || b->cap > SB_OUT_MOST ||
-                    sb__events_on(SB_EVENTS_OF_CALLS | SB_EVENT_LOG)))
+                    sb__events_on(SB_EVENTS_OF_CALLS)))
         return sb__request_begin_slow(py, q);
     memcpy(b->ptr + sizeof(struct sb_frame), q->plan->head, sizeof q->plan->head);
     b->len = sizeof(struct sb_frame) + q->plan->head_size;

@@ -572,7 +572,7 @@ static inline __attribute__((always_inline)) void run_into(sb_session *py, const
     struct sb_frame *h = (struct sb_frame *)(void *)py->out.ptr;
     uint8_t *p = NULL;
     if (SB_LIKELY(sb__plan_entry_is(e, fn, site->given) && e->attached == py->attached &&
-                  !sb__events_on(SB_EVENTS_OF_CALLS | SB_EVENT_LOG))) {
+                  !sb__events_on(SB_EVENTS_OF_CALLS))) {
         p = (uint8_t *)(h + 1);
         memcpy(p, plan->head, sizeof plan->head);
         p = put_plain(py, plan, site, args, p + plan->head_size);

@@ -15,7 +15,7 @@ enum { MOST = 4096, TEXT = 256 };
 struct seen {
     sb_event event;
     char library[TEXT], function[TEXT], operation[TEXT], type[TEXT], message[TEXT], reason[TEXT];
-    char file[TEXT], logger[TEXT], traceback[TEXT];
+    char file[TEXT];
 };
 struct record {
     pthread_mutex_t lock;
@@ -48,8 +48,6 @@ static void note(const sb_event *e, void *user)
         COPY(message)
         COPY(reason)
         COPY(file)
-        COPY(logger)
-        COPY(traceback)
 #undef COPY
     }
     pthread_mutex_unlock(&r->lock);
