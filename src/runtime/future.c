@@ -112,7 +112,7 @@ void sb__futures_unreach(sb_session *py)
     pthread_mutex_unlock(&f->lock);
 }
 
-bool sb__futures_end(sb_session *py)
+bool sb__futures_cancel(sb_session *py)
 {
     struct sb_futures *f = &py->futures;
     bool any = false;
@@ -121,6 +121,12 @@ bool sb__futures_end(sb_session *py)
             py->transport->cancel(py->link, f->places[i].seq, true);
             any = true;
         }
+    return any;
+}
+
+bool sb__futures_end(sb_session *py)
+{
+    const bool any = sb__futures_cancel(py);
     if (any) {
         py->exit_on_error = false; /* being cancelled is no error here */
         if (!(py->timeout > 0 && py->timeout < CLOSE_TIME))

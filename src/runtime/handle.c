@@ -48,7 +48,7 @@ static bool add(struct sb_handles *h, struct sb_handle x)
         h->mask = size - 1;
     }
     put(h->places, h->mask, x);
-    __atomic_store_n(&h->used, h->used + 1, __ATOMIC_RELAXED);
+    h->used++;
     return true;
 }
 
@@ -64,7 +64,7 @@ static void drop(struct sb_handles *h, struct sb_handle *x)
         }
     }
     h->places[hole].id = 0;
-    __atomic_store_n(&h->used, h->used - 1, __ATOMIC_RELAXED); /* sb_pool_stats looks */
+    h->used--;
 }
 
 /* ---- ids ---- */
@@ -99,7 +99,7 @@ static bool own(sb_session *py, uint64_t id)
             py->owned_cap = cap;
         }
     }
-    if (!add(&py->handles, (struct sb_handle) { .id = id, .depth = py->depth & SB_DEPTH_MOST }))
+    if (!add(&py->handles, (struct sb_handle) { .id = id, .depth = py->depth }))
         return false;
     py->owned[py->owned_len++] = id;
     if (py->depth == 0 && !py->noted && py->owned_len >= SB_OBJECTS_NOTE) {
@@ -185,7 +185,7 @@ void sb__handles_lost(sb_session *py)
 {
     if (py->handles.places)
         memset(py->handles.places, 0, ((size_t)py->handles.mask + 1) * sizeof *py->handles.places);
-    __atomic_store_n(&py->handles.used, 0, __ATOMIC_RELAXED);
+    py->handles.used = 0;
     py->pinned = 0;
     py->owned_len = 0;
     py->released_len = 0;
@@ -351,9 +351,9 @@ sb_object sb_keep(sb_session *py, sb_object o)
     struct sb_handle *h = find(&py->handles, o.id);
     if (h && py->failed && o.id == py->error.exception.id && !py->exception_kept) {
         py->exception_kept = true;
-        h->depth = (py->depth ? py->depth - 1 : 0) & SB_DEPTH_MOST;
+        h->depth = py->depth ? py->depth - 1 : 0;
     } else if (h && sb__detail_keep(py, o.id)) {
-        h->depth = (py->depth ? py->depth - 1 : 0) & SB_DEPTH_MOST;
+        h->depth = py->depth ? py->depth - 1 : 0;
     } else if (h && h->depth == py->depth && h->depth > 0) {
         h->depth--;
     }

@@ -233,7 +233,6 @@ static struct sb_pool *pool_of(const struct sb_place *place)
         p = p->next;
     if (!p && (p = sb__calloc(sizeof *p))) {
         p->place = *place;
-        p->sessions.limits = sb__limits();
         p->next = pools;
         pools = p;
     }

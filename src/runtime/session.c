@@ -226,7 +226,6 @@ static sb_session *join(sb_session *py, const sb_options *o)
         sb__fail(py, how.at, "sb_open", SB_E_RANGE, "a session's name is empty");
         py->place.python = NULL;
     } else {
-        py->limits = pool->sessions.limits;
         py = sb__session_join(py, &pool->sessions, &how);
     }
     return py;
@@ -238,7 +237,6 @@ sb_session *(sb_open)(const sb_options *options)
     if (!py)
         return NULL;
     atomic_init(&py->busy, SB_INSIDE); /* for on_error */
-    py->limits = sb__limits();
     py->scopes_cap = 8;
     py->scopes = sb__calloc(py->scopes_cap * sizeof *py->scopes);
     py->released = sb__calloc(SB_RELEASES_HELD * sizeof *py->released);
@@ -402,6 +400,8 @@ static void free_session(sb_session *py)
     sb__free(py->defined);
     sb__futures_free(py);
     sb__free(py->observed.calls);
+    sb__free(py->member.name);
+    sb__free(py->member.spare);
     sb__closed(py, py->depth + py->usings);
 }
 
@@ -441,11 +441,7 @@ static void dispose(sb_session *py, const char *reason)
 
 void sb__session_cut(sb_session *py)
 {
-    const bool exits = py->exit_on_error;
-    const double timeout = py->timeout;
-    sb__futures_end(py);
-    py->exit_on_error = exits;
-    py->timeout = timeout;
+    sb__futures_cancel(py);
     sb__cut(py);
     sb__futures_look(py);
 }

@@ -17,16 +17,14 @@ enum {
     SB_IN_FLIGHT = 256,     /* calls that may be unanswered */
     SB_RELEASES_HELD = 256, /* released ids that wait for the next request */
     SB_OBJECTS_NOTE = 5000, /* objects outside of scopes: said once through the log */
-    SB_DEPTH_MOST = (1 << 30) - 1, /* of scopes: memory ends before */
 };
 
 /* One object that the session may use. */
 struct sb_handle {
-    uint64_t id;         /* 0: free place */
-    uint32_t depth : 30; /* of the scope that owns it; 0: the session */
-    bool failed : 1;     /* the call that should have made it failed */
-    bool pinned : 1;     /* see sb__pin */
-    uint32_t used;       /* the session's seq, its low half, when it was used last */
+    uint64_t id;    /* 0: free place */
+    uint32_t depth; /* of the scope that owns it; 0: the session */
+    bool failed;    /* the call that should have made it failed */
+    bool pinned;    /* see sb__pin */
 };
 struct sb_handles {
     struct sb_handle *places;
@@ -52,7 +50,7 @@ enum sb_busy {
     SB_UNUSUAL, /* no thread is inside */
     SB_INSIDE,
     SB_LENT, /* inside a call, whose callback runs: the session is the callback's thread's */
-    SB_TAKEN, /* the library is inside for a moment, to end it or some of its objects: see sessions.h */
+    SB_TAKEN, /* the library is inside for a moment, to end it: see sessions.h */
 };
 
 enum { SB_OUT_LEAST = 256, SB_OUT_MOST = 1 << 20 }; /* room of sb_session.out between requests */
@@ -175,7 +173,6 @@ struct sb_session {
     bool resting;             /* on_error runs, and requests may be made: nothing is half done */
     struct sb_observed observed;
 
-    struct sb_limits limits;
     struct sb_membership member;
     uint32_t pinned; /* objects that C uses in ways that a handle does not show: see sb__pin */
 };
@@ -201,7 +198,9 @@ void sb__futures_look(sb_session *py);
 /* The session has got a link, or is about to lose it: sb_cancel may use it in between. */
 void sb__futures_reach(sb_session *py);
 void sb__futures_unreach(sb_session *py);
-/* sb_close: cancels what has not ended. True if there was such a call: it is waited for, but not for ever. */
+/* Cancels what has not ended. True if there was such a call. */
+bool sb__futures_cancel(sb_session *py);
+/* The same for sb_close: what there was is waited for, but not for ever. */
 bool sb__futures_end(sb_session *py);
 void sb__futures_free(sb_session *py);
 
@@ -371,7 +370,8 @@ static inline void *sb__alloc(sb_session *py, size_t size, size_t align)
     return sb__arena_alloc(sb__arena(py), &py->chunks, size, align);
 }
 
-/* The object stays as long as its scope: no limit takes it away, nor ends its session unless its holder lets go. */
+/* C uses the object in a way that its handle does not show: until its scope ends, or its holder lets go, its session does
+ * not end. */
 void sb__pin(sb_session *py, uint64_t id);
 
 /* ---- call.c ---- */

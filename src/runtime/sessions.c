@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { BUCKETS = 4096, RETRY = 20 /* ms: of the end of a session that somebody is inside of */ };
+enum { BUCKETS = 4096 };
 
 pthread_mutex_t sb__sessions_lock = PTHREAD_MUTEX_INITIALIZER;
 sb_session *sb__sessions;
@@ -26,7 +26,8 @@ struct sb_opener {
 
 /* ---- taking ---- */
 
-bool sb__session_take(sb_session *py)
+/* One that nobody is inside of. */
+static bool take(sb_session *py)
 {
     uint32_t was = SB_CALM;
     if (atomic_compare_exchange_strong(&py->busy, &was, SB_TAKEN))
@@ -34,7 +35,7 @@ bool sb__session_take(sb_session *py)
     return was == SB_UNUSUAL && atomic_compare_exchange_strong(&py->busy, &was, SB_TAKEN);
 }
 
-void sb__session_give_back(sb_session *py)
+static void give_back(sb_session *py)
 {
     _Atomic uint32_t *word = &py->busy;
     atomic_store(word, SB_UNUSUAL);
@@ -95,11 +96,9 @@ static void list(sb_session *py, const sb_session *owner)
         m->next->member.prev = py;
     sb__sessions = py;
     m->among->count++;
-    m->among->opened++;
     if (m->name) {
         m->next_named = *named(m->name);
         *named(m->name) = py;
-        m->among->named++;
     }
     if (owner)
         own(py, owner);
@@ -115,11 +114,8 @@ static void unlist(sb_session *py)
     if (m->next)
         m->next->member.prev = m->prev;
     m->among->count--;
-    m->among->calls += __atomic_load_n(&py->seq, __ATOMIC_RELAXED);
-    if (m->name) {
+    if (m->name)
         rename_named(py, m->next_named);
-        m->among->named--;
-    }
     if (m->owner)
         rename_owned(py, m->next_owned);
     for (struct sb_opener *o; (o = m->openers);) {
@@ -157,15 +153,6 @@ static sb_session *find(const struct sb_sessions *among, const struct sb_transpo
     return py;
 }
 
-static const char *pool_text(const struct sb_sessions *among, char *text, size_t size)
-{
-    if (among->pool)
-        snprintf(text, size, "the pool \"%s\"", among->pool);
-    else
-        snprintf(text, size, "a pool");
-    return text;
-}
-
 /* The session will refuse requests; nothing of it is anybody's. */
 static sb_session *refuse(sb_session *py)
 {
@@ -180,13 +167,10 @@ static sb_session *wait_for(sb_session *found, sb_session *py, const struct sb_j
     const int64_t due =
         py->timeout > 0 && py->timeout < 4e9 ? sb__now() + (int64_t)(py->timeout * 1e9) : INT64_MAX;
     struct sb_opener me = { .self = sb__self() }, **end = &found->member.openers;
-    const bool own = found->member.holder == me.self;
-    if (own || how->fail_busy) {
+    if (found->member.holder == me.self) {
         pthread_mutex_unlock(&sb__sessions_lock);
         sb__fail(py, how->at, "sb_open", SB_E_BUSY,
-                 own ? "the session \"%s\" is open already, in this thread"
-                     : "the session \"%s\" is in use",
-                 how->name);
+                 "the session \"%s\" is open already, in this thread", how->name);
         pthread_mutex_lock(&sb__sessions_lock);
         return NULL;
     }
@@ -238,7 +222,6 @@ sb_session *sb__session_join(sb_session *py, struct sb_sessions *among,
     const char *name = how->name;
     char *copy = name ? sb__strdup(name) : NULL;
     sb_session *spare = name ? sb__resize(NULL, sizeof *spare) : NULL, *found;
-    char text[100];
     if (name && (!copy || !spare)) {
         sb__free(copy);
         sb__free(spare);
@@ -270,8 +253,7 @@ sb_session *sb__session_join(sb_session *py, struct sb_sessions *among,
         found = found ? take_over(found, py) : refuse(py);
         goto fail;
     }
-    const uint32_t most = among->limits.sessions;
-    const bool full = among->count >= most;
+    const bool full = among->count >= SB_SESSIONS_MOST;
     if (!full) {
         struct sb_membership *m = &py->member;
         m->among = among;
@@ -279,23 +261,14 @@ sb_session *sb__session_join(sb_session *py, struct sb_sessions *among,
         m->spare = spare;
         m->holder = sb__self();
         m->serial = ++serials;
-        m->seen_at = sb__now();
         list(py, how->owner);
     }
     pthread_mutex_unlock(&sb__sessions_lock);
-    if (!full) {
-        if (among->limits.session_idle || among->limits.object_idle)
-            sb__sweep_in(among->limits.session_idle &&
-                                 (!among->limits.object_idle ||
-                                  among->limits.session_idle < among->limits.object_idle)
-                             ? among->limits.session_idle
-                             : among->limits.object_idle / 2);
+    if (!full)
         return py;
-    }
     sb__fail(py, how->at, "sb_open", SB_E_LIMIT,
-             "%s has %u sessions, as many as it may (max_sessions); close some, or open the pool "
-             "with a larger .max_sessions",
-             pool_text(among, text, sizeof text), most);
+             "%d sessions are open, as many as one Python serves; close some, or release names",
+             SB_SESSIONS_MOST);
     found = refuse(py);
 fail:
     sb__free(copy);
@@ -332,8 +305,6 @@ bool sb__session_let_go(sb_session *py)
     move(to, py);
     relist(py, to);
     m = &to->member;
-    m->seen_at = sb__now();
-    m->seen_seq = to->seq;
     struct sb_opener *next = m->openers;
     m->holder = next ? next->self : NULL;
     if (next) {
@@ -360,15 +331,15 @@ static struct sb_answer refused(struct sb_link *link, const uint8_t *request, si
     return (struct sb_answer) { NULL, SB_E_STALE };
 }
 
-bool sb__session_doom(sb_session *py, enum sb_ending why, sb_session **taken)
+bool sb__session_doom(sb_session *py, sb_session **taken)
 {
     struct sb_membership *m = &py->member;
+    if (!take(py))
+        return false;
     if (m->holder && (py->pinned || py->serving)) { /* C uses what would go */
-        sb__session_give_back(py);
+        give_back(py);
         return false;
     }
-    uint32_t lives = SB_LIVES;
-    atomic_compare_exchange_strong(&m->ending, &lives, why);
     m->cut = true;
     if (!m->holder)
         unlist(py);
@@ -382,9 +353,7 @@ static bool end_soon(sb_session *py, enum sb_ending why, sb_session **taken)
 {
     uint32_t lives = SB_LIVES;
     atomic_compare_exchange_strong(&py->member.ending, &lives, why);
-    if (py->member.cut)
-        return false;
-    if (sb__session_take(py) && sb__session_doom(py, why, taken))
+    if (py->member.cut || sb__session_doom(py, taken))
         return false;
     __atomic_store_n(&py->exchange, refused, __ATOMIC_RELAXED);
     return true;
@@ -402,9 +371,8 @@ static bool end_owned(uint64_t serial, sb_session **taken)
     return later;
 }
 
-void sb__sessions_end(sb_session *taken)
+void sb__sessions_end(sb_session *taken, bool later)
 {
-    bool later = false;
     for (sb_session *py; (py = taken);) {
         taken = py->member.next_taken;
         pthread_mutex_lock(&sb__sessions_lock);
@@ -413,13 +381,13 @@ void sb__sessions_end(sb_session *taken)
         pthread_mutex_unlock(&sb__sessions_lock);
         if (held) {
             sb__session_cut(py);
-            sb__session_give_back(py);
+            give_back(py);
         } else {
             sb__session_finish(py);
         }
     }
     if (later)
-        sb__sweep_in(RETRY * SB_MILLISECOND);
+        sb__sweep_soon();
 }
 
 void sb__session_part(sb_session *py)
@@ -432,51 +400,29 @@ void sb__session_part(sb_session *py)
         later = end_owned(py->member.serial, &taken);
         pthread_mutex_unlock(&sb__sessions_lock);
     }
-    sb__sessions_end(taken);
-    if (later)
-        sb__sweep_in(RETRY * SB_MILLISECOND);
-    sb__free(py->member.name);
-    sb__free(py->member.spare);
-    py->member.name = NULL;
-    py->member.spare = NULL;
+    sb__sessions_end(taken, later);
 }
 
-static void ended_text(sb_session *py, char *text, size_t size)
+static const char *ended_text(const sb_session *py, char *text, size_t size)
 {
     const char *name = py->member.name;
-    const char *quoted = name ? "\"" : "";
-    switch (atomic_load(&py->member.ending)) {
-    case SB_RELEASED:
-        snprintf(text, size, "the session%s%s%s%s was released (sb_session_release)",
-                 name ? " " : "", quoted, name ? name : "", quoted);
-        break;
-    case SB_DISOWNED:
-        snprintf(text, size, "the session%s%s%s%s was released, because its owner has ended",
-                 name ? " " : "", quoted, name ? name : "", quoted);
-        break;
-    default:
-        snprintf(text, size,
-                 "the session%s%s%s%s was ended: it was idle for %g s, as long as its pool allows "
-                 "(session_idle); open another one",
-                 name ? " " : "", quoted, name ? name : "", quoted,
-                 (double)py->limits.session_idle / 1e9);
-    }
+    snprintf(text, size, "the session%s%s%s was released%s", name ? " \"" : "", name ? name : "",
+             name ? "\"" : "",
+             atomic_load(&py->member.ending) == SB_RELEASED ? " (sb_session_release)"
+                                                            : ", because its owner has ended");
+    return text;
 }
 
 void sb__fail_ended(sb_session *py, const sb_site *at, const char *function)
 {
     char text[400];
-    ended_text(py, text, sizeof text);
-    sb__fail(py, at, function, atomic_load(&py->member.ending) == SB_IDLE ? SB_E_LIMIT : SB_E_STALE,
-             "%s", text);
+    sb__fail(py, at, function, SB_E_STALE, "%s", ended_text(py, text, sizeof text));
 }
 
-void sb__trouble_ended(sb_session *py, struct sb_trouble *t)
+void sb__trouble_ended(const sb_session *py, struct sb_trouble *t)
 {
-    char text[400];
-    ended_text(py, text, sizeof text);
-    sb__trouble(t, atomic_load(&py->member.ending) == SB_IDLE ? SB_E_LIMIT : SB_E_STALE, "%s",
-                text);
+    char text[sizeof t->text];
+    sb__trouble(t, SB_E_STALE, "%s", ended_text(py, text, sizeof text));
 }
 
 /* ---- the public functions ---- */
@@ -504,9 +450,7 @@ size_t(sb_session_release)(const char *name, const sb_session_filter *filter)
         later |= end_soon(s, SB_RELEASED, &taken);
     }
     pthread_mutex_unlock(&sb__sessions_lock);
-    sb__sessions_end(taken);
-    if (later)
-        sb__sweep_in(RETRY * SB_MILLISECOND);
+    sb__sessions_end(taken, later);
     return n;
 }
 
