@@ -49,7 +49,7 @@ enum sb_busy {
     SB_CALM,    /* no thread is inside, and nothing special is the matter: see sb__leave */
     SB_UNUSUAL, /* no thread is inside */
     SB_INSIDE,
-    SB_LENT, /* inside a call, whose callback runs: the session is the callback's thread's */
+    SB_LENT,  /* inside a call, whose callback runs: the session is the callback's thread's */
     SB_TAKEN, /* the library is inside for a moment, to end it: see sessions.h */
 };
 

@@ -74,7 +74,8 @@ STRUCTS = {
     "sb_explanation": "why kind summary found expected suggestions suggestion_count fields field_count text error",
     "sb_scope": "py depth",
     "sb_used": "py timeout",
-    "sb_event": "size kind name time library function operation pool session_name session worker file line duration bytes_sent bytes_received count code type message reason dropped",
+    "sb_event": "size kind name time library function operation pool session_name session worker file line"
+    " duration bytes_sent bytes_received count code type message reason dropped",
     "sb_observe_options": "size event user kinds sample",
     "sb_fn": "name sig",
     "sb_slot": "i d b e s y v a o",

@@ -14,6 +14,7 @@
 #include <snakebridge_gen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
 #else
@@ -193,6 +194,14 @@ static inline void expect_fine(sb_session *py)
 static inline int64_t boxes_alive(sb_session *py)
 {
     return sb_as_int(py, sb_call(py, "sbtest.alive"));
+}
+
+/* Seconds on a clock that only goes on. */
+static inline double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static inline int open_descriptors(void)

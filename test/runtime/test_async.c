@@ -3,7 +3,6 @@
  * Coroutines and asynchronous generators are awaited. Runs over each transport. */
 #include "sbtest.h"
 #include <stdio.h>
-#include <time.h>
 
 static sb_session *py;
 
@@ -20,13 +19,6 @@ static int close_session(void **state)
     expect_fine(py);
     assert_int_equal(sb_close(py), 0);
     return 0;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void coroutines(void **state)

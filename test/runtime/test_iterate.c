@@ -3,7 +3,6 @@
  * SB_FOR and sb_next, over values held in C and over objects. Runs over each transport. */
 #include "sbtest.h"
 #include <stdio.h>
-#include <time.h>
 
 static sb_session *py;
 
@@ -271,13 +270,6 @@ static void errors(void **state)
     SB_FOR(NULL, int64_t, i, 5)
         turns += i;
     assert_int_equal(turns, 60);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void windows(void **state)

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Sessions by name and by owner, their release from elsewhere, and limits. Runs over each transport. */
+ * Sessions by name and by owner, and their release from elsewhere. Runs over each transport. */
 #include "sbtest.h"
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void nap(void)
 {
@@ -146,10 +138,8 @@ static void submitted(void **state)
     sb_object job = sb_submit(py, "sbfuture.slow", 0.1, 5);
     assert_true(sb_fd(py) >= 0);
     int before = open_descriptors();
-    double t = now();
     assert_int_equal(sb_close(py), 0);
     assert_int_equal(open_descriptors(), before - 1);
-    (void)t;
     py = sb_open(.name = "jobs", .quiet = true);
     assert_true(sb_wait(py, job, 60));
     assert_int_equal(sb_as_int(py, sb_fetch(py, job)), 5);
@@ -276,23 +266,41 @@ static void released_while_open(void **state)
     assert_int_equal(sb_session_release("gone"), 1);
 }
 
+/* A thread that uses the session of a name while another one releases it. */
+struct user {
+    pthread_t thread;
+    const char *name;
+    _Atomic bool ready; /* it has made its first call */
+};
+
+static sb_session *use_begins(struct user *u)
+{
+    sb_session *py = sb_open(.name = u->name, .quiet = true);
+    py_math_sqrt(py, 4);
+    atomic_store(&u->ready, true);
+    return py;
+}
+
+static void begin_use(struct user *u, const char *name, void *(*run)(void *))
+{
+    u->name = name;
+    atomic_init(&u->ready, false);
+    assert_int_equal(pthread_create(&u->thread, NULL, run, u), 0);
+    while (!atomic_load(&u->ready))
+        nap();
+}
+
 static void *call_on(void *arg)
 {
-    sb_session *py = sb_open(.name = "busy", .quiet = true);
-    _Atomic int *ready = arg;
-    py_math_sqrt(py, 4);
-    atomic_store(ready, 1);
-    int64_t n = 0;
+    sb_session *py = use_begins(arg);
     while (!sb_failed(py)) { /* the short way, mostly */
         for (int i = 0; i < 100; i++)
             py_math_sqrt(py, 4);
-        n++;
     }
     expect_error(py, SB_E_STALE, NULL, "\"busy\" was released");
     py_math_sqrt(py, 4);
     expect_error(py, SB_E_STALE, NULL, "\"busy\" was released");
     sb_close(py);
-    atomic_store(ready, 2);
     return NULL;
 }
 
@@ -300,23 +308,17 @@ static void released_while_calling(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) {
-        _Atomic int ready = 0;
-        pthread_t t;
-        pthread_create(&t, NULL, call_on, &ready);
-        while (!atomic_load(&ready))
-            nap();
+        struct user u;
+        begin_use(&u, "busy", call_on);
         assert_int_equal(sb_session_release("busy"), 1);
-        pthread_join(t, NULL);
+        pthread_join(u.thread, NULL);
     }
     assert_int_equal(named(), 0);
 }
 
 static void *call_long(void *arg)
 {
-    sb_session *py = sb_open(.name = "long", .quiet = true);
-    _Atomic int *ready = arg;
-    py_math_sqrt(py, 4);
-    atomic_store(ready, 1);
+    sb_session *py = use_begins(arg);
     sb_call(py, "time.sleep", 0.2);
     expect_fine(py); /* the call that runs ends as it would */
     py_math_sqrt(py, 4);
@@ -329,14 +331,11 @@ static void *call_long(void *arg)
 static void released_in_blocks(void **state)
 {
     (void)state;
-    _Atomic int ready = 0;
-    pthread_t t;
-    pthread_create(&t, NULL, call_long, &ready);
-    while (!atomic_load(&ready))
-        nap();
+    struct user u;
+    begin_use(&u, "long", call_long);
     usleep(20000);
     assert_int_equal(sb_session_release("long"), 1);
-    pthread_join(t, NULL);
+    pthread_join(u.thread, NULL);
 
     sb_session *other = sb_open(.quiet = true), *py = sb_open(.name = "blocks", .quiet = true);
     int64_t before = sb_as_int(other, sb_import(other, "sbtest.Counted.left"));
