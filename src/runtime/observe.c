@@ -47,6 +47,7 @@ static sb_event event_of(const sb_session *py, sb_event_kind kind)
 {
     return (sb_event) { .kind = kind,
                         .session = py->tag,
+                        .session_name = py->member.name,
                         .worker = py->link ? (int32_t)py->link->worker : 0 };
 }
 

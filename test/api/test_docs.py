@@ -42,7 +42,7 @@ def blocks() -> list[tuple[str, str]]:
 
 
 BLOCKS = blocks()
-OUTPUT = {"manual-0": "0\n", "manual-1": "6\n", "manual-2": "4\n"}  # of what prints
+OUTPUT = {"manual-0": "2 things\n", "manual-1": "0\n", "manual-2": "6\n", "manual-3": "4\n"}  # of what prints
 
 
 @pytest.mark.parametrize("compiler", COMPILERS, ids=lambda c: c.name)

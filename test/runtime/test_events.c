@@ -15,7 +15,7 @@ enum { MOST = 4096, TEXT = 256 };
 struct seen {
     sb_event event;
     char library[TEXT], function[TEXT], operation[TEXT], type[TEXT], message[TEXT], reason[TEXT];
-    char file[TEXT];
+    char file[TEXT], session_name[TEXT];
 };
 struct record {
     pthread_mutex_t lock;
@@ -48,6 +48,7 @@ static void note(const sb_event *e, void *user)
         COPY(message)
         COPY(reason)
         COPY(file)
+        COPY(session_name)
 #undef COPY
     }
     pthread_mutex_unlock(&r->lock);
@@ -265,6 +266,16 @@ static void kinds_and_samples(void **state)
     assert_int_equal(sessions->seen[1].event.code, SB_E_PYTHON);
     assert_true(sessions->seen[1].event.duration > 0);
     assert_true(sessions->seen[1].event.count > 0);
+    assert_string_equal(sessions->seen[1].session_name, "");
+    /* One that lives on under its name is not closed until it is released. */
+    sb_close(sb_open(.name = "told", .quiet = true));
+    assert_int_equal(sessions->count, 3);
+    assert_int_equal(sb_session_release("told"), 1);
+    assert_int_equal(sessions->count, 4);
+    for (int i = 2; i < 4; i++)
+        assert_string_equal(sessions->seen[i].session_name, "told");
+    assert_int_equal(sessions->seen[3].event.kind, SB_EVENT_SESSION_CLOSE);
+    assert_string_equal(sessions->seen[3].reason, "released");
     assert_int_equal(sb_observe_end(a), SB_OK);
     assert_int_equal(sb_observe_end(b), SB_OK);
     assert_int_equal(sb_observe_end(c), SB_OK);
